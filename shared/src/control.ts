@@ -1,0 +1,60 @@
+import { z } from 'zod'
+
+/**
+ * The small JSON messages beside the batches: what an agent says when it connects (`up/hello`), its birth and last will
+ * (`up/state`, retained) and what the centre answers (`down/ack`). Unknown keys are ignored, so that an older agent
+ * understands a newer centre.
+ */
+const epochText = z.string().regex(/^\d{1,10}-[0-9a-f]{16}$/)
+const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+const helloSchema = z.object({
+  software: z.string().max(64),
+  /** Nonce of the open store: two boxes with one identity show two nonces. */
+  store: z.string().max(64),
+  /** Every epoch of which the store still holds records, oldest first. */
+  epochs: z.array(z.object({ epoch: epochText, first: seq, last: seq })).max(10_000),
+})
+export type Hello = z.infer<typeof helloSchema>
+
+const stateSchema = z.object({ online: z.boolean(), software: z.string().max(64).optional() })
+export type GatewayState = z.infer<typeof stateSchema>
+
+const quarantinedRun = z.object({ first: seq, last: seq, code: z.string().max(64) })
+
+const downSchema = z.discriminatedUnion('type', [
+  /** Everything of the epoch up to and including `hw` is committed in the database (or in its quarantine). */
+  z.object({
+    type: z.literal('ack'),
+    epoch: epochText,
+    hw: seq,
+    quarantined: z.array(quarantinedRun).max(10_000),
+    serverTimeMs: z.number(),
+  }),
+  /** The centre is at `need - 1`: send again from there. */
+  z.object({ type: z.literal('nack'), epoch: epochText, need: seq }),
+  /** Answer to a hello: the committed sequence number of each epoch named there. */
+  z.object({ type: z.literal('welcome'), epochs: z.array(z.object({ epoch: epochText, hw: seq })) }),
+  /** Nothing of this gateway is taken until a person acts. The agent keeps its data and says so. */
+  z.object({ type: z.literal('refuse'), code: z.string().max(64), detail: z.string().max(500) }),
+])
+export type DownMessage = z.infer<typeof downSchema>
+export type Ack = Extract<DownMessage, { type: 'ack' }>
+
+function read<T>(schema: z.ZodType<T>, payload: string): T | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(payload)
+  } catch {
+    return undefined
+  }
+  const result = schema.safeParse(value)
+  return result.success ? result.data : undefined
+}
+
+/** @returns undefined for anything that is not a well-formed hello; never throws */
+export const parseHello = (payload: string): Hello | undefined => read(helloSchema, payload)
+/** @returns undefined for anything that is not a well-formed state message; never throws */
+export const parseGatewayState = (payload: string): GatewayState | undefined => read(stateSchema, payload)
+/** @returns undefined for anything that is not a well-formed answer of the centre; never throws */
+export const parseDownMessage = (payload: string): DownMessage | undefined => read(downSchema, payload)

@@ -1,0 +1,55 @@
+/** Stable codes: logs, runbooks and tests name them, so a code is never renamed or re-used for something else. */
+export type ErrorCode =
+  | 'CONFIG_INVALID'
+  | 'CONFIG_UNREADABLE'
+  | 'DATASET_INVALID'
+  | 'DATASET_UNREADABLE'
+  | 'CAPTURE_UNREADABLE'
+  | 'OUTBOX_OPEN'
+  | 'OUTBOX_DAMAGED'
+  | 'OUTBOX_FULL'
+  | 'OUTBOX_KEY'
+  | 'OUTBOX_SCHEMA'
+  | 'SYNC_REFUSED'
+  | 'SYNC_PUBLISH_DENIED'
+  | 'SYNC_NO_ACK'
+  | 'GATEWAY_UNKNOWN'
+  | 'BROKER_UNREACHABLE'
+  | 'DATABASE_UNREACHABLE'
+  | 'DATABASE_PRIVILEGE'
+  | 'MIGRATION_FAILED'
+  | 'MIGRATION_CHANGED'
+  | 'SITE_INVALID'
+  | 'NOT_FOUND'
+  | 'PORT_IN_USE'
+  | 'CHILD_FAILED'
+  | 'USAGE'
+
+interface Details {
+  readonly code: ErrorCode
+  /** One sentence: what the reader of this message should do now. */
+  readonly next: string
+  readonly cause?: unknown
+}
+
+/** The one error type. Its message says what failed; `next` says what to do; `code` never changes. */
+export class BioTrakrError extends Error {
+  readonly code: ErrorCode
+  readonly next: string
+
+  constructor(message: string, { code, next, cause }: Details) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'BioTrakrError'
+    this.code = code
+    this.next = next
+  }
+}
+
+/** One plain line for a person: what failed, the cause beneath it, the next step and the code. */
+export function explainError(error: unknown): string {
+  if (error instanceof BioTrakrError) {
+    const cause = error.cause instanceof Error ? ` (${error.cause.message})` : ''
+    return `${error.message}${cause}. ${error.next} [${error.code}]`
+  }
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}

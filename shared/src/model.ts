@@ -1,0 +1,205 @@
+import type { GatewayId, ReceiverId, RoomId, TagId } from './ids.ts'
+
+/** How a position was found. The numbers stand on the wire and in the database: append only. */
+export const METHOD = {
+  RFID: 1,
+  BLE: 2,
+  FUSED: 3,
+  PORTAL: 4,
+  ROOM_BEACON: 5,
+  QR: 6,
+  MANUAL: 7,
+  GPS: 8,
+  MIGRATED: 9,
+  WIRED: 10,
+} as const
+export type Method = keyof typeof METHOD
+
+/** Why a room is not known (or, with a room, what weakens the answer). Numbers as on the wire: append only. */
+export const REASON = {
+  none: 0,
+  not_heard: 1,
+  ambiguous: 2,
+  receiver_down: 3,
+  outside: 4,
+  not_calibrated: 5,
+  clock: 6,
+  low_evidence: 7,
+} as const
+export type Reason = keyof typeof REASON
+
+export const SENSOR = { temperature: 1, humidity: 2, battery: 3, motion: 4 } as const
+/** Units: temperature degC, humidity %RH, battery % of full, motion 0 or 1. */
+export type SensorKind = keyof typeof SENSOR
+
+export const TAG_EVENT = { button: 1, tamper: 2, fall: 3, low_battery: 4, dock: 5, motion: 6 } as const
+export type TagEventKind = keyof typeof TAG_EVENT
+
+export const RECEIVER_STATE = { up: 1, silent: 2, down: 3 } as const
+export type ReceiverState = keyof typeof RECEIVER_STATE
+
+export const GAP_REASON = { evicted: 1, corrupt: 2, restored: 3 } as const
+export type GapReason = keyof typeof GAP_REASON
+
+/** One decoded report of one tag by one receiver. */
+export interface Reading {
+  readonly tag: TagId
+  readonly receiver: ReceiverId
+  /** Received power in dBm; absent where the receiver only reports presence (LF/HF). */
+  readonly rssiDbm?: number
+  /** Event time, wall milliseconds. */
+  readonly atMs: number
+  readonly medium: 'RFID' | 'BLE'
+  readonly telemetry?: Telemetry
+}
+
+/** What a tag said of itself in one report. Absent means not said; "not available" codes never become numbers. */
+export interface Telemetry {
+  readonly temperatureC?: number
+  readonly humidityPercent?: number
+  readonly batteryPercent?: number
+  readonly moving?: boolean
+  /** Counter of the tag's button; a changed value is one press. */
+  readonly pressCount?: number
+}
+
+/** What one receiver heard of one tag in one window. */
+export interface Sighting {
+  readonly receiver: ReceiverId
+  /** Median of the window's readings in dBm; absent when every reading was presence only. */
+  readonly rssiDbm?: number
+  readonly count: number
+}
+
+/** All that was heard of one tag in one window, from any receiver, own or foreign. Input of the locate stage. */
+export interface TagWindow {
+  readonly tag: TagId
+  /** End of the window, wall milliseconds. */
+  readonly atMs: number
+  readonly medium: 'RFID' | 'BLE'
+  readonly moving?: boolean
+  /** Sorted by receiver; empty when the tag has gone silent. */
+  readonly sightings: readonly Sighting[]
+}
+
+/** The answer: which room a tag is in, or that this is not known and why. */
+export interface Fix {
+  readonly kind: 'fix'
+  readonly tag: TagId
+  /** Null = unknown; `reason` then says why. */
+  readonly room: RoomId | null
+  readonly reason: Reason
+  readonly method: Method
+  /** Probability of the answer in per mille, 0-1000. */
+  readonly confidence: number
+  /** Event time, wall milliseconds. */
+  readonly atMs: number
+  /** How long the tag's previous ledger fix stood, milliseconds, 0 for the first; makes dwell a plain sum. */
+  readonly spanMs: number
+  /** Version of the site map that the answer was computed with. */
+  readonly mapVersion: number
+  /** Place on the floor in centimetres, where receivers have places. */
+  readonly xCm?: number
+  readonly yCm?: number
+  readonly accuracyCm?: number
+  /** Compact explanation, at most 256 bytes; only on room changes. */
+  readonly evidence?: Uint8Array
+}
+
+export interface SensorReading {
+  readonly kind: 'sensor'
+  readonly tag: TagId
+  readonly room: RoomId | null
+  readonly sensor: SensorKind
+  /** Thousandths of the sensor's unit, a whole number. */
+  readonly milli: number
+  readonly atMs: number
+}
+
+export interface TagEvent {
+  readonly kind: 'event'
+  readonly tag: TagId
+  readonly room: RoomId | null
+  readonly event: TagEventKind
+  /** The tag's own counter, 0 where it has none. */
+  readonly value: number
+  readonly atMs: number
+}
+
+export interface ReceiverHealth {
+  readonly kind: 'health'
+  readonly receiver: ReceiverId
+  readonly state: ReceiverState
+  /** Reports since the previous health record of this receiver. */
+  readonly readings: number
+  /** Reports dropped as malformed in the same time. */
+  readonly errors: number
+  readonly atMs: number
+}
+
+/** Stands in the ledger in place of records that had to be let go; covers `count` sequence numbers. */
+export interface Gap {
+  readonly kind: 'gap'
+  readonly count: number
+  readonly reason: GapReason
+  /** Event times of the oldest and newest record lost, wall milliseconds. */
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** Ties the gateway's monotonic time to wall time. */
+export interface ClockAnchor {
+  readonly kind: 'anchor'
+  /** Identifies one boot of the gateway, 16 hex digits. */
+  readonly bootId: string
+  readonly monoMs: number
+  readonly atMs: number
+  /** Uncertainty of the pair in milliseconds. */
+  readonly errorMs: number
+}
+
+/** A record of a kind this version does not know: kept byte for byte, never dropped. Covers one sequence number. */
+export interface OpaqueRecord {
+  readonly kind: 'opaque'
+  readonly code: number
+  readonly bytes: Uint8Array
+}
+
+export type LedgerRecord = Fix | SensorReading | TagEvent | ReceiverHealth | Gap | ClockAnchor | OpaqueRecord
+
+/** How many sequence numbers a record stands for. */
+export function seqSpan(record: LedgerRecord): number {
+  return record.kind === 'gap' ? record.count : 1
+}
+
+/**
+ * One opening of the gateway's store: `counter` rises by one each time, `nonce` (16 hex digits) keeps a restored image
+ * or a cloned card from using an epoch twice. Text form `<counter>-<nonce>`.
+ */
+export interface Epoch {
+  readonly counter: number
+  readonly nonce: string
+}
+
+/**
+ * A run of the ledger of one gateway and epoch. `records` are in sequence order and together cover exactly
+ * [first, last]; a batch's borders carry no meaning.
+ */
+export interface Batch {
+  readonly gateway: GatewayId
+  readonly epoch: Epoch
+  readonly first: number
+  readonly last: number
+  readonly records: readonly LedgerRecord[]
+}
+
+export function formatEpoch(epoch: Epoch): string {
+  return `${epoch.counter}-${epoch.nonce}`
+}
+
+/** @returns undefined when the text is not `<counter>-<16 hex digits>` */
+export function parseEpoch(text: string): Epoch | undefined {
+  const match = /^(\d{1,10})-([0-9a-f]{16})$/.exec(text)
+  if (!match?.[1] || !match[2]) return undefined
+  return { counter: Number(match[1]), nonce: match[2] }
+}

@@ -1,0 +1,48 @@
+import type { TagId } from './ids.ts'
+
+/**
+ * Canonical tag identities: one spelling for one tag, everywhere. Hex is lower case, addresses have no separators.
+ *
+ * - `epc:<urn or hex>`: Gen2 tag, EPC as pure identity URI where it decodes, else hex
+ * - `ble:<address>`: 12 hex digits, most significant byte first
+ * - `ibeacon:<uuid>/<major>/<minor>`
+ * - `eddystone:<namespace>/<instance>`: 20 and 12 hex digits (Eddystone-UID, github.com/google/eddystone)
+ * - `dataset:<name>`: a tag of a recorded data set that carries no real identity
+ */
+const FORMS: readonly RegExp[] = [
+  /^epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\x21-\x7e]{1,110})$/,
+  /^ble:[0-9a-f]{12}$/,
+  /^ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\/\d{1,5}\/\d{1,5}$/,
+  /^eddystone:[0-9a-f]{20}\/[0-9a-f]{12}$/,
+  /^dataset:[\x21-\x7e]{1,64}$/,
+]
+
+export function isTagId(text: string): text is TagId {
+  return text.length <= 160 && FORMS.some((form) => form.test(text))
+}
+
+/** @param address 12 hex digits, with or without `:` or `-`, any case; @returns undefined for anything else */
+export function bleTag(address: string): TagId | undefined {
+  const id = `ble:${address.replace(/[:-]/g, '').toLowerCase()}`
+  return isTagId(id) ? id : undefined
+}
+
+/** Identity of a tag in a recorded data set: a BLE address where it is one, else its name there. */
+export function datasetTag(name: string): TagId | undefined {
+  const address = bleTag(name)
+  if (address) return address
+  const id = `dataset:${name}`
+  return isTagId(id) ? id : undefined
+}
+
+/** Identity of an iBeacon; `uuid` with hyphens in any case, major and minor 0-65535. */
+export function ibeaconTag(uuid: string, major: number, minor: number): TagId | undefined {
+  const id = `ibeacon:${uuid.toLowerCase()}/${major}/${minor}`
+  return isTagId(id) && major <= 0xffff && minor <= 0xffff ? id : undefined
+}
+
+/** Identity of an Eddystone-UID beacon from its 20-digit namespace and 12-digit instance. */
+export function eddystoneTag(namespace: string, instance: string): TagId | undefined {
+  const id = `eddystone:${namespace.toLowerCase()}/${instance.toLowerCase()}`
+  return isTagId(id) ? id : undefined
+}
