@@ -4,10 +4,16 @@
 
 do $$
 begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'timescaledb') then
+    return;
+  end if;
+  -- The extension reports to its maker by default; a hospital's server does not.
+  if (select pg_has_role(datdba, 'usage') from pg_catalog.pg_database where datname = current_database()) then
+    execute format('alter database %I set timescaledb.telemetry_level = off', current_database());
+  end if;
   -- TimescaleDB runs jobs as the owner of the hypertable and refuses an owner without LOGIN. A connection limit of 0
   -- still keeps everyone else from logging in by this role, since background workers are not counted.
-  if exists (select from pg_catalog.pg_extension where extname = 'timescaledb')
-    and current_setting('timescaledb.license', true) = 'timescale'
+  if current_setting('timescaledb.license', true) = 'timescale'
     and not (select rolcanlogin from pg_catalog.pg_roles where rolname = 'bt_owner')
   then
     alter role bt_owner login connection limit 0;
