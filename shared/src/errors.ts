@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'SITE_INVALID'
   | 'NOT_FOUND'
   | 'PORT_IN_USE'
+  | 'DATA_IN_USE'
   | 'CHILD_FAILED'
   | 'USAGE'
 

@@ -24,7 +24,7 @@ export function isGatewayId(text: string): text is GatewayId {
 
 /** A name of a room or receiver: printable, trimmed, at most 64 characters. */
 export function isName(text: string): boolean {
-  return text.length > 0 && text.length <= 64 && text.trim() === text && !/\p{Cc}/u.test(text)
+  return text.length > 0 && text.length <= 64 && text.trim() === text && !/[\p{Cc}\p{Cs}]/u.test(text)
 }
 
 /** True for a room code fit for a site map, a fix and the wire. */
