@@ -1,0 +1,60 @@
+import { BioTrakrError, explainError } from '@biotrakr/shared'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+
+import { softwareVersion } from '../version.ts'
+import { replayCapture } from './replay.ts'
+import { runAgent } from './run.ts'
+
+const EXIT_CODES = `
+Exit codes:
+  0  done, or stopped as asked
+  1  failed; the reason and the next step are on standard error
+  2  the command line or the configuration is wrong`
+
+/** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
+const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE'])
+
+function program(): Command {
+  const biotrakr = new Command('biotrakr')
+    .description('The BioTrakr gateway agent: hears tags, finds rooms, keeps every fix until the centre has it.')
+    .version(softwareVersion)
+    .addHelpText('after', EXIT_CODES)
+    .exitOverride()
+  biotrakr
+    .command('run')
+    .description('run the agent until it is told to stop (Ctrl-C or SIGTERM)')
+    .requiredOption('-c, --config <file>', 'configuration file (YAML)')
+    .option('--flush-seconds <n>', 'how long a stop may wait for the centre to take what is left', seconds, 10)
+    .option('--stop-on-stdin-end', 'also stop when standard input ends, so that the agent ends with its parent', false)
+    .action(runAgent)
+  biotrakr
+    .command('replay')
+    .description('read a recording and say what is in it')
+    .requiredOption('--ble <file>', 'BLE capture, one JSON object a line (t_us, chan, rssi, pdu, addr, addrType, adv)')
+    .option('--allow <tag...>', 'canonical identities to accept, such as ble:c30000123456', [])
+    .option('--json', 'one JSON document instead of plain lines', false)
+    .action(replayCapture)
+  for (const command of biotrakr.commands) command.exitOverride()
+  return biotrakr
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0 || value > 3600) throw new InvalidArgumentError('must be 0 to 3600 seconds')
+  return value
+}
+
+/**
+ * Runs one command line.
+ * @returns the exit code; never throws
+ */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync([...argv])
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    process.stderr.write(`biotrakr: ${explainError(error)}\n`)
+    return error instanceof BioTrakrError && WRONG_INPUT.has(error.code) ? 2 : 1
+  }
+}

@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+
+import type { Clock, TagId } from '@biotrakr/shared'
+import { createWard } from '@biotrakr/sim'
+import { pino } from 'pino'
+
+import { createAgent, openDataset, type Source, scaledClock } from '../agent.ts'
+import { type AgentConfig, readConfig } from '../config.ts'
+import { systemClock } from '../system-clock.ts'
+import { createWardSource } from './ward-source.ts'
+
+interface RunOptions {
+  readonly config: string
+  readonly flushSeconds: number
+  readonly stopOnStdinEnd: boolean
+}
+
+/** `biotrakr run`: everything from the configuration file to a graceful stop. */
+export async function runAgent(options: RunOptions): Promise<void> {
+  const config = readConfig(options.config)
+  const log = pino({ name: 'biotrakr', level: config.log.level, base: { gateway: config.gateway } })
+  const clock = systemClock
+  const eventClock = config.time ? scaledClock(clock, config.time) : clock
+  const allow = new Set<TagId>(config.tags)
+  const sources = config.sources.map((source) => openSource(source, { config, eventClock, allow }))
+  const agent = createAgent({ config, sources, clock, eventClock, random: Math.random, log })
+  await agent.start()
+  await askedToStop(options.stopOnStdinEnd)
+  log.info({ event: 'agent.stopping' }, 'stopping: sending what is left')
+  await agent.stop({ flushMs: options.flushSeconds * 1000 })
+}
+
+interface SourceContext {
+  readonly config: AgentConfig
+  readonly eventClock: Clock
+  readonly allow: ReadonlySet<TagId>
+}
+
+function openSource(source: AgentConfig['sources'][number], { config, eventClock, allow }: SourceContext): Source {
+  switch (source.kind) {
+    case 'simulated': {
+      const { seed, startMs, tags } = source
+      return createWardSource(createWard({ seed, startMs, tags }), { clock: eventClock, allow })
+    }
+    case 'dataset': {
+      const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
+      return openDataset(source, { clock: eventClock, allow, startMs })
+    }
+  }
+}
+
+/** Settles at the first request to stop; a second signal ends the process at once, as the shell's user expects. */
+async function askedToStop(onStdinEnd: boolean): Promise<void> {
+  const requests: Promise<unknown>[] = [once(process, 'SIGTERM'), once(process, 'SIGINT')]
+  if (onStdinEnd) {
+    process.stdin.resume()
+    requests.push(once(process.stdin, 'end'), once(process.stdin, 'close'))
+  }
+  await Promise.race(requests)
+}

@@ -1,0 +1,198 @@
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+import {
+  BioTrakrError,
+  isGatewayId,
+  isTagId,
+  parseWhole,
+  type SiteMap,
+  siteMapSchema,
+  type TagId,
+} from '@biotrakr/shared'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+
+/**
+ * The agent's configuration, read once at start. Every key is here; unknown keys are errors; every problem is reported
+ * at once. Paths are relative to the configuration file.
+ */
+const path = z.string().min(1).max(4096)
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
+
+const brokerSchema = z
+  .strictObject({
+    /** `mqtts://host:8883`; plain `mqtt://` only on this machine. */
+    url: z.url({
+      protocol: /^mqtts?$/,
+      error: 'must be an mqtts:// address such as mqtts://broker.hospital.example:8883',
+    }),
+    username: z.string().min(1).max(64).optional(),
+    passwordFile: path.optional(),
+    caFile: path.optional(),
+    certFile: path.optional(),
+    keyFile: path.optional(),
+  })
+  .superRefine((broker, context) => {
+    const plain = broker.url.startsWith('mqtt:')
+    if (plain && !LOOPBACK.has(new URL(broker.url).hostname)) {
+      context.addIssue({ code: 'custom', path: ['url'], message: 'must use mqtts:// for a broker on another machine' })
+    }
+    if ((broker.certFile === undefined) !== (broker.keyFile === undefined)) {
+      context.addIssue({ code: 'custom', path: ['keyFile'], message: 'certFile and keyFile belong together' })
+    }
+  })
+
+const sourceSchema = z.discriminatedUnion('kind', [
+  /** A ward that exists only in arithmetic, for trials and demonstrations. */
+  z.strictObject({
+    kind: z.literal('simulated'),
+    seed: z.int().min(0).max(0xffff_ffff).default(1),
+    /** When the ward's story began, wall milliseconds: the same story goes on after a restart. */
+    startMs: z.int().min(0),
+    tags: z.int().min(1).max(10_000).default(40),
+  }),
+  /** A recorded data set, played as if it happened now. */
+  z.strictObject({ kind: z.literal('dataset'), dir: path, part: z.enum(['train', 'test']).default('test') }),
+])
+export type SourceConfig = z.infer<typeof sourceSchema>
+
+const timeSchema = z.strictObject({
+  /** Event seconds per real second. */
+  speed: z.number().min(0.01).max(10_000),
+  /** Event time at the real time `realStartMs`; both wall milliseconds. */
+  eventStartMs: z.int().min(0),
+  realStartMs: z.int().min(0),
+})
+
+const recordsSchema = z.strictObject({
+  /** `change`: a fix enters the ledger when room, reason or method changes; `all`: every window. */
+  ledger: z.enum(['change', 'all']).default('change'),
+  /** With `change`, how long an unchanged answer may go unrecorded. */
+  keepAliveSeconds: z.number().min(1).max(86_400).default(300),
+  /** Newest position of every tag, once a second, not kept. */
+  live: z.boolean().default(true),
+})
+
+const configSchema = z.strictObject({
+  gateway: z
+    .string()
+    .refine(isGatewayId, 'must be 3-63 lower-case letters, digits or hyphens, starting with a letter or digit'),
+  dataDir: path,
+  siteMap: path,
+  /** Allow-list of canonical tag identities: everything else is counted and forgotten. */
+  tags: z.array(z.string().refine(isTagId, 'is not a canonical tag identity such as ble:c30000123456')).max(100_000),
+  broker: brokerSchema,
+  sources: z.array(sourceSchema).min(1, 'needs at least one source').max(64),
+  /** Only for replayed or simulated sources. */
+  time: timeSchema.optional(),
+  records: recordsSchema.prefault({}),
+  outbox: z
+    .strictObject({
+      maxMegabytes: z.int().min(8).max(1_000_000).default(700),
+      graceHours: z
+        .number()
+        .min(0)
+        .max(24 * 365)
+        .default(24),
+      keyFile: path.optional(),
+    })
+    .prefault({}),
+  sync: z
+    .strictObject({
+      window: z.int().min(1).max(64).default(8),
+      batchRecords: z.int().min(1).max(5_000).default(1_000),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      host: z
+        .string()
+        .refine((host) => LOOPBACK.has(host), 'must be 127.0.0.1 or ::1')
+        .default('127.0.0.1'),
+      port: z.int().min(0).max(65_535).default(9470),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+})
+
+export type AgentConfig = Readonly<z.infer<typeof configSchema>> & {
+  readonly siteMapDocument: SiteMap
+  readonly tags: readonly TagId[]
+}
+
+const NEXT = 'Correct the file and start again.'
+
+/**
+ * Reads the configuration file and the site map it names.
+ * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path
+ */
+export function readConfig(file: string): AgentConfig {
+  const base = dirname(resolve(file))
+  const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
+  const at = (name: string) => resolve(base, name)
+  const mapFile = at(config.siteMap)
+  const siteMapDocument = parseWhole(siteMapSchema, readYaml(mapFile), {
+    origin: mapFile,
+    code: 'CONFIG_INVALID',
+    next: NEXT,
+  })
+  const { broker, outbox } = config
+  const dataDir = at(config.dataDir)
+  return Object.freeze({
+    ...config,
+    dataDir,
+    siteMap: mapFile,
+    siteMapDocument,
+    sources: config.sources.map((source) => (source.kind === 'dataset' ? { ...source, dir: at(source.dir) } : source)),
+    broker: {
+      ...broker,
+      ...(broker.passwordFile && { passwordFile: at(broker.passwordFile) }),
+      ...(broker.caFile && { caFile: at(broker.caFile) }),
+      ...(broker.certFile && { certFile: at(broker.certFile) }),
+      ...(broker.keyFile && { keyFile: at(broker.keyFile) }),
+    },
+    outbox: { ...outbox, keyFile: at(outbox.keyFile ?? `${dataDir}/outbox.key`) },
+  })
+}
+
+function readYaml(file: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new BioTrakrError(`cannot read ${file}`, {
+      code: 'CONFIG_UNREADABLE',
+      next: 'Check the path and who may read it.',
+      cause,
+    })
+  }
+  try {
+    return parseYaml(text)
+  } catch (cause) {
+    throw new BioTrakrError(`${file} is not YAML`, { code: 'CONFIG_INVALID', next: NEXT, cause })
+  }
+}
+
+/**
+ * Reads a secret from its file. A secret that others on the machine can read is no secret, so that is an error.
+ * @throws BioTrakrError CONFIG_UNREADABLE
+ */
+export function readSecret(file: string): string {
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) {
+      throw new BioTrakrError(`${file} can be read by other users`, {
+        code: 'CONFIG_UNREADABLE',
+        next: `Run: chmod 600 ${file}`,
+      })
+    }
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    if (cause instanceof BioTrakrError) throw cause
+    throw new BioTrakrError(`cannot read ${file}`, {
+      code: 'CONFIG_UNREADABLE',
+      next: 'Check the path and who may read it.',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,104 @@
+import type { Source, SourceStatus } from './acquire/source.ts'
+import type { FilterCounters } from './filter/filter.ts'
+import type { OutboxStatus } from './outbox/outbox.ts'
+import type { SyncStatus } from './sync/sync.ts'
+import type { Figure } from './upkeep/metrics.ts'
+
+export interface AgentCounters {
+  /** Readings of allow-listed tags that the sources handed on. */
+  readings: number
+  /** Answers of the locate stage. */
+  fixes: number
+  /** Answers that became ledger records. */
+  ledgerFixes: number
+  /** Sensor readings and tag events that became ledger records. */
+  telemetry: number
+}
+
+interface HealthParts {
+  readonly software: string
+  readonly gateway: string
+  readonly counters: AgentCounters
+  readonly filter: Readonly<FilterCounters>
+  readonly unmapped: number
+  readonly sources: readonly (SourceStatus & Pick<Source, 'name'>)[]
+  readonly outbox: OutboxStatus
+  readonly sync: SyncStatus
+}
+
+interface Problem {
+  readonly code: string
+  readonly message: string
+  readonly next: string
+}
+
+export interface AgentHealth extends HealthParts {
+  /** False when something needs a person. */
+  readonly ok: boolean
+  readonly problems: readonly Problem[]
+}
+
+/** Gathers what is wrong, in plain words, out of what every stage says of itself. */
+export function healthOf(parts: HealthParts): AgentHealth {
+  const problems: Problem[] = []
+  for (const { name, state, detail } of parts.sources) {
+    if (state === 'failed') {
+      problems.push({
+        code: 'SOURCE_FAILED',
+        message: `source ${name}: ${detail}`,
+        next: 'Mend the cause; the agent goes on with its other sources.',
+      })
+    }
+  }
+  if (parts.outbox.fault) problems.push({ ...parts.outbox.fault, message: parts.outbox.fault.detail })
+  if (parts.sync.problem) problems.push(parts.sync.problem)
+  if (parts.unmapped > 0) {
+    const message = `${parts.unmapped} readings came from receivers that the site map does not name`
+    problems.push({ code: 'RECEIVER_UNMAPPED', message, next: 'Add the receivers to the site map.' })
+  }
+  return { ok: problems.length === 0, problems, ...parts }
+}
+
+/** The figures of `/metrics`, read from one health document. */
+export function figures(health: () => AgentHealth): Figure[] {
+  return [
+    { name: 'ok', help: '1 when nothing needs a person.', read: () => Number(health().ok) },
+    { name: 'readings_total', help: 'Readings of allow-listed tags.', read: () => health().counters.readings },
+    { name: 'fixes_total', help: 'Answers of the locate stage.', read: () => health().counters.fixes },
+    {
+      name: 'ledger_fixes_total',
+      help: 'Answers that became ledger records.',
+      read: () => health().counters.ledgerFixes,
+    },
+    { name: 'outbox_records', help: 'Records held in the store.', read: () => health().outbox.records },
+    {
+      name: 'outbox_unacknowledged',
+      help: 'Records the centre has not committed yet.',
+      read: () => health().outbox.unacknowledged,
+    },
+    { name: 'outbox_bytes', help: 'Bytes of the store.', read: () => health().outbox.bytes },
+    {
+      name: 'outbox_evicted_total',
+      help: 'Records let go because the store was full.',
+      read: () => health().outbox.evicted,
+    },
+    {
+      name: 'outbox_corrupt_total',
+      help: 'Records whose stored bytes could not be read back.',
+      read: () => health().outbox.corrupt,
+    },
+    { name: 'sync_in_flight', help: 'Batches sent and not committed yet.', read: () => health().sync.inFlight },
+    { name: 'sync_connects_total', help: 'Connections made to the broker.', read: () => health().sync.connects },
+    { name: 'sync_nacks_total', help: 'Batches the centre asked for again.', read: () => health().sync.nacks },
+    {
+      name: 'sync_resends_total',
+      help: 'Batches sent again for want of an answer.',
+      read: () => health().sync.resends,
+    },
+    {
+      name: 'sync_live_dropped_total',
+      help: 'Live positions that found no connection.',
+      read: () => health().sync.liveDropped,
+    },
+  ]
+}
