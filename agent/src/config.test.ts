@@ -1,0 +1,117 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { BioTrakrError } from '@biotrakr/shared'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+
+import { readConfig, readSecret } from './config.ts'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'biotrakr-config-'))
+  write('site.yaml', {
+    version: 3,
+    rooms: [{ id: 'Room 1' }],
+    receivers: [{ id: 'rx-1', medium: 'BLE', room: 'Room 1' }],
+  })
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+function write(name: string, content: unknown): string {
+  const file = join(dir, name)
+  writeFileSync(file, typeof content === 'string' ? content : stringify(content))
+  return file
+}
+
+const good = {
+  gateway: 'ward-3-east',
+  dataDir: 'state',
+  siteMap: 'site.yaml',
+  tags: ['ble:c30000123456'],
+  broker: { url: 'mqtt://127.0.0.1:1883', passwordFile: 'password' },
+  sources: [{ kind: 'dataset', dir: 'recording' }],
+}
+
+function problemsOf(document: unknown): string {
+  try {
+    readConfig(write('agent.yaml', document))
+  } catch (error) {
+    if (error instanceof BioTrakrError) return `${error.code} ${error.message}`
+    throw error
+  }
+  return 'accepted'
+}
+
+describe('the configuration', () => {
+  it('fills in what is not said and resolves paths against its own folder', () => {
+    const config = readConfig(write('agent.yaml', good))
+    expect(config.siteMapDocument.version).toBe(3)
+    expect(config.dataDir).toBe(join(dir, 'state'))
+    expect(config.outbox).toMatchObject({ maxMegabytes: 700, graceHours: 24, keyFile: join(dir, 'state/outbox.key') })
+    expect(config.sources[0]).toEqual({ kind: 'dataset', dir: join(dir, 'recording'), part: 'test' })
+    expect(config.records).toEqual({ ledger: 'change', keepAliveSeconds: 300, live: true })
+    expect(config.broker.passwordFile).toBe(join(dir, 'password'))
+  })
+
+  it('reports every problem at once, each with its path', () => {
+    const text = problemsOf({
+      ...good,
+      gateway: 'Ward/3',
+      tags: ['ble:c30000123456', 'AA:BB'],
+      sync: { window: 0, windw: 8 },
+      outbox: { maxMegabytes: 1 },
+      colour: 'blue',
+    })
+    expect(text).toMatch(/^CONFIG_INVALID .*agent\.yaml has 6 problems:/)
+    for (const path of [
+      'gateway: must be 3-63',
+      'tags[1]: is not',
+      'sync.window: ',
+      'sync.windw: unknown key',
+      'outbox.maxMegabytes: ',
+      'colour: unknown key',
+    ]) {
+      expect(text).toContain(`\n  ${path}`)
+    }
+  })
+
+  it('refuses an unencrypted broker on another machine, and a certificate without its key', () => {
+    expect(problemsOf({ ...good, broker: { url: 'mqtt://broker.hospital.example' } })).toContain(
+      'broker.url: must use mqtts://',
+    )
+    expect(problemsOf({ ...good, broker: { url: 'mqtts://broker.hospital.example', certFile: 'a.pem' } })).toContain(
+      'broker.keyFile: certFile and keyFile belong together',
+    )
+    expect(problemsOf({ ...good, broker: { url: 'http://localhost' } })).toContain('broker.url: must be an mqtts://')
+  })
+
+  it('refuses to open its own interface beyond this machine', () => {
+    expect(problemsOf({ ...good, api: { host: '0.0.0.0' } })).toContain('api.host: must be 127.0.0.1 or ::1')
+  })
+
+  it('names the site map when the mistake is there', () => {
+    write('site.yaml', {
+      version: 1,
+      rooms: [{ id: 'A' }, { id: 'A' }],
+      receivers: [{ id: 'r', medium: 'BLE', room: 'B' }],
+    })
+    const text = problemsOf(good)
+    expect(text).toContain('site.yaml has 2 problems')
+    expect(text).toContain('receivers[0].room: room "B" is not in rooms')
+  })
+
+  it('says which file cannot be read, and which is not YAML', () => {
+    expect(() => readConfig(join(dir, 'missing.yaml'))).toThrow(/cannot read .*missing\.yaml/)
+    expect(problemsOf('gateway: [unclosed')).toMatch(/CONFIG_INVALID .*agent\.yaml is not YAML/)
+  })
+
+  it('takes a secret only from a file that nobody else can read', () => {
+    const file = write('password', 'tulip\n')
+    chmodSync(file, 0o644)
+    expect(() => readSecret(file)).toThrow(/can be read by other users/)
+    chmodSync(file, 0o600)
+    expect(readSecret(file)).toBe('tulip')
+  })
+})
