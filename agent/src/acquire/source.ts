@@ -1,0 +1,37 @@
+import type { Reading, ReceiverId, TagId } from '@biotrakr/shared'
+
+/** What every source tells health and metrics. */
+export interface SourceStatus {
+  readonly state: 'starting' | 'up' | 'finished' | 'failed'
+  /** One plain line for a person. */
+  readonly detail: string
+  /** Readings handed on since the source was made. */
+  readonly readings: number
+  /** Reports that could not be used, and failures of the source itself. */
+  readonly errors: number
+}
+
+/** Where readings come from: a radio, a reader on a wire, a recording or a simulation. */
+export interface Source {
+  readonly name: string
+  /** Receivers this source speaks for. */
+  readonly receivers: readonly ReceiverId[]
+  /** Begins to hand readings on. A second call changes nothing. */
+  start(onReading: (reading: Reading) => void): Promise<void>
+  /** Ends it; no reading comes after the promise settles. A second call changes nothing. */
+  stop(): Promise<void>
+  status(): SourceStatus
+}
+
+/** Tags the site wants to follow (a Set will do). Every other device is counted and forgotten. */
+export interface AllowList {
+  has(tag: TagId): boolean
+}
+
+/**
+ * Whether a number can be a received power. 127 is "not available" in HCI reports (Bluetooth Core 5.4, Vol 4 Part E
+ * 7.7.65.2), and at 0 dBm and above, or -128 and below, a receiver reports a fault rather than a tag.
+ */
+export function isRssi(rssiDbm: number): boolean {
+  return rssiDbm < 0 && rssiDbm > -128
+}
