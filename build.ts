@@ -9,6 +9,7 @@ const entries: Record<string, string> = {
   'cloud/dist/main': 'cloud/src/main.ts',
   'embedded/dist/main': 'embedded/src/main.ts',
   'embedded/dist/broker': 'embedded/src/broker-process.ts',
+  'embedded/dist/leash': 'embedded/src/leash.ts',
   'test/dist/bench': 'test/bench/main.ts',
 }
 

@@ -50,11 +50,12 @@ export class BioTrakrError extends Error {
   }
 }
 
-/** One plain line for a person: what failed, the cause beneath it, the next step and the code. */
+/** For a person: what failed, the cause beneath it, the next step and the code. One line, unless the message has more. */
 export function explainError(error: unknown): string {
   if (error instanceof BioTrakrError) {
     const cause = error.cause instanceof Error ? ` (${error.cause.message})` : ''
-    return `${error.message}${cause}. ${error.next} [${error.code}]`
+    const join = error.message.includes('\n') ? '\n' : '. '
+    return `${error.message}${cause}${join}${error.next} [${error.code}]`
   }
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
