@@ -1,0 +1,83 @@
+import type { Reading, ReceiverId, Sighting, Telemetry } from '@biotrakr/shared'
+
+/** More values of one receiver than this do not move a median that is rounded to a decibel. */
+const MAX_VALUES = 64
+/** A tag that 64 receivers hear in one second is a fault or an attack, not a ward. */
+const MAX_RECEIVERS = 64
+/** What a tag says of itself in one second, told by several receivers. */
+const MAX_TOLD = 32
+
+interface Heard {
+  count: number
+  readonly values: { readonly atMs: number; readonly rssiDbm: number | undefined }[]
+}
+
+export interface Told {
+  readonly atMs: number
+  readonly telemetry: Telemetry
+}
+
+/** All that was heard of one tag in one window that is not closed yet. Bounded whatever arrives. */
+export interface OpenWindow {
+  /** Readings kept, also those beyond the values that are stored. */
+  readings: number
+  readonly heard: Map<ReceiverId, Heard>
+  readonly told: Told[]
+}
+
+export type Kept = 'kept' | 'repeated' | 'crowded'
+
+export function emptyWindow(): OpenWindow {
+  return { readings: 0, heard: new Map(), told: [] }
+}
+
+/** Adds a reading unless it is an exact repeat of one in the window, or of one receiver too many. */
+export function addTo(window: OpenWindow, { receiver, rssiDbm, atMs, telemetry }: Reading): Kept {
+  let heard = window.heard.get(receiver)
+  if (!heard) {
+    if (window.heard.size >= MAX_RECEIVERS) return 'crowded'
+    heard = { count: 0, values: [] }
+    window.heard.set(receiver, heard)
+  }
+  if (heard.values.some((value) => value.atMs === atMs && value.rssiDbm === rssiDbm)) return 'repeated'
+  window.readings += 1
+  heard.count += 1
+  if (heard.values.length < MAX_VALUES) heard.values.push({ atMs, rssiDbm })
+  if (telemetry && window.told.length < MAX_TOLD) window.told.push({ atMs, telemetry })
+  return 'kept'
+}
+
+/** Moves all of `from` into `into`, within the same bounds. */
+export function mergeInto(into: OpenWindow, from: OpenWindow): void {
+  into.readings += from.readings
+  for (const [receiver, { count, values }] of from.heard) {
+    const heard = into.heard.get(receiver)
+    if (heard) {
+      heard.count += count
+      heard.values.push(...values.slice(0, MAX_VALUES - heard.values.length))
+    } else if (into.heard.size < MAX_RECEIVERS) into.heard.set(receiver, { count, values: [...values] })
+  }
+  into.told.push(...from.told.slice(0, MAX_TOLD - into.told.length))
+}
+
+/** One sighting per receiver, sorted by receiver. */
+export function sightingsOf(window: OpenWindow): Sighting[] {
+  const sightings = [...window.heard].map(([receiver, { count, values }]): Sighting => {
+    const rssiDbm = median(values.flatMap((value) => value.rssiDbm ?? []))
+    return rssiDbm === undefined ? { receiver, count } : { receiver, rssiDbm, count }
+  })
+  return sightings.sort((a, b) => (a.receiver < b.receiver ? -1 : 1))
+}
+
+/** What was told, oldest first. */
+export function toldIn(window: OpenWindow): readonly Told[] {
+  return window.told.sort((a, b) => a.atMs - b.atMs)
+}
+
+function median(values: number[]): number | undefined {
+  const sorted = values.sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle]
+  const lower = sorted.length % 2 === 0 ? sorted[middle - 1] : upper
+  return upper === undefined || lower === undefined ? undefined : (upper + lower) / 2
+}
