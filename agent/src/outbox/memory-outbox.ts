@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+
+import type { Clock, GatewayId, LedgerRecord } from '@biotrakr/shared'
+
+import { Ledger } from './ledger.ts'
+import { GROUP_RECORDS, type LostRun, type Outbox } from './outbox.ts'
+import type { Opened, RunStore, Shelved, StoredRun } from './run-store.ts'
+
+export interface MemoryOutboxOptions {
+  readonly gateway: GatewayId
+  readonly clock: Pick<Clock, 'wallMs'>
+  /** Records kept, confirmed ones included; at least two groups (400). */
+  readonly maxRecords: number
+  /** How long a confirmed record should stay, milliseconds. */
+  readonly graceMs?: number
+  readonly onLost?: (run: LostRun) => void
+}
+
+/** An outbox that forgets everything with its process: for tests, the bench and try-outs. */
+export function createMemoryOutbox({ gateway, clock, maxRecords, graceMs = 0, onLost }: MemoryOutboxOptions): Outbox {
+  const bound = Math.max(2 * GROUP_RECORDS, maxRecords)
+  const epoch = { counter: 1, nonce: randomBytes(8).toString('hex') }
+  const blank = { first: 1, last: 0, acked: 0, fixes: 0, lost: 0, lostFixes: 0, releasedFromMs: 0, releasedToMs: 0 }
+  const opened: Opened = { store: randomBytes(16).toString('hex'), epoch, marks: [{ epoch, ...blank }] }
+  const options = { gateway, clock, graceMs, bound, waitingRecords: bound, onLost }
+  return new Ledger(createMemoryStore(bound), opened, options)
+}
+
+type Records = readonly LedgerRecord[]
+
+function createMemoryStore(maxRecords: number): RunStore<Records> {
+  /** In sequence order: one epoch is all that a memory outbox ever has. */
+  let shelf: Shelved<Records>[] = []
+  let records = 0
+  let nextId = 1
+
+  const indexOf = (run: StoredRun): number => shelf.findIndex((row) => row.run.id === run.id)
+
+  return {
+    replaceDamaged: (cause) => {
+      throw cause
+    },
+    transact: (work) => work(),
+    saveMark: () => {},
+    pack: (_run, _epoch, body) => body,
+    unpack: (_run, _epoch, body) => body,
+    lacksRoom: (body) => records + body.length > maxRecords,
+    insert(run, body) {
+      const row = { run: { ...run, id: nextId++ }, body, bytes: 0 }
+      if ((shelf.at(-1)?.run.last ?? 0) < run.first) shelf.push(row)
+      else
+        shelf.splice(
+          shelf.findIndex((other) => other.run.first > run.last),
+          0,
+          row,
+        )
+      records += body.length
+    },
+    replace(run, gap, body) {
+      shelf[indexOf(run)] = { run: { ...gap, id: run.id }, body, bytes: 0 }
+      records += body.length - run.records
+    },
+    remove(run) {
+      shelf = shelf.filter((row) => row.run.id !== run.id)
+      records -= run.records
+    },
+    *runsFrom(_epoch, seq) {
+      for (const row of shelf) if (row.run.last >= seq) yield row
+    },
+    oldestGroup: () =>
+      (shelf.find(({ run }) => !run.gap && run.events === 0) ?? shelf.find(({ run }) => !run.gap))?.run,
+    bytes: () => 0,
+    explain: () => ({ kind: 'bug' }),
+    close: () => {},
+  }
+}

@@ -1,0 +1,109 @@
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import { BioTrakrError } from '@biotrakr/shared'
+import SQLite, { type Database } from 'better-sqlite3'
+
+import { syncFolder } from './data-key.ts'
+
+const PAGE_BYTES = 4096
+/** A page in the write-ahead log has a header of 24 bytes (sqlite.org/fileformat2.html, section 4.1). */
+const FRAME_BYTES = PAGE_BYTES + 24
+/** More pages than one transaction writes: a group of 200 records of the largest size, and what gives way to it. */
+const TRANSACTION_PAGES = 128
+/** The log's index, 32 KiB for each 4,096 frames. */
+const INDEX_BYTES = 32_768
+/** How long a commit waits for another program's transaction. The agent stands still meanwhile. */
+const BUSY_MS = 250
+
+export interface Bounds {
+  /** Pages in the log after which it is written back into the file. */
+  readonly checkpointPages: number
+  /** Size of the log beyond which nothing more is stored until it has been emptied. */
+  readonly logBytes: number
+  readonly maxPages: number
+}
+
+/** Divides `maxBytes` between the file and its write-ahead log: the file takes what the log at its largest leaves. */
+export function boundsOf(maxBytes: number): Bounds {
+  const checkpointPages = Math.min(1000, Math.max(32, Math.floor(maxBytes / 64 / PAGE_BYTES)))
+  const logBytes = (2 * checkpointPages + TRANSACTION_PAGES) * FRAME_BYTES
+  const logAtWorst = logBytes + TRANSACTION_PAGES * FRAME_BYTES + INDEX_BYTES
+  return { checkpointPages, logBytes, maxPages: Math.floor((maxBytes - logAtWorst) / PAGE_BYTES) }
+}
+
+/** Smallest `maxBytes`: less would be all log. */
+export const MIN_MAX_BYTES = 4 * 1024 * 1024
+
+export function isFresh(path: string): boolean {
+  return sizeOf(path) === 0 && sizeOf(`${path}-wal`) === 0
+}
+
+export function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/**
+ * Opens the file, or makes it with mode 0600 (the log gets the mode of the file). Nothing is written to it yet.
+ * @throws SqliteError, for example SQLITE_NOTADB
+ */
+export function connect(path: string): Database {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600))
+  return new SQLite(path, { timeout: BUSY_MS })
+}
+
+/** Durability and size: FULL, because NORMAL loses the newest commits with the power, and they may have been sent. */
+export function configure(db: Database, { checkpointPages, maxPages }: Bounds): void {
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+  db.pragma(`journal_size_limit = ${checkpointPages * FRAME_BYTES}`)
+  db.pragma('cache_size = -8000')
+  db.pragma(`max_page_count = ${maxPages}`)
+}
+
+/**
+ * Holds `<path>.lock` for as long as the process lives; the system lets go of it however the process ends.
+ * @throws BioTrakrError OUTBOX_OPEN when another process has the store open
+ */
+export function lock(path: string): Database {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const holder = new SQLite(`${path}.lock`, { timeout: 0 })
+  try {
+    holder.pragma('locking_mode = EXCLUSIVE')
+    holder.exec('BEGIN EXCLUSIVE')
+    return holder
+  } catch (cause) {
+    holder.close()
+    throw new BioTrakrError(`The outbox ${path} is open in another process`, {
+      code: 'OUTBOX_OPEN',
+      cause,
+      next: 'End the other agent first; two agents must not share one store',
+    })
+  }
+}
+
+/** Renames a damaged store, log included, so that it can be looked into later. @returns its new path */
+export function putAside(path: string): string {
+  let n = 1
+  while (existsSync(`${path}.damaged-${n}`)) n++
+  const aside = `${path}.damaged-${n}`
+  for (const part of ['-wal', '-shm', '']) {
+    if (existsSync(`${path}${part}`)) renameSync(`${path}${part}`, `${aside}${part}`)
+  }
+  syncFolder(dirname(path))
+  return aside
+}
+
+export function isDamage(error: unknown): boolean {
+  return error instanceof SQLite.SqliteError && /^SQLITE_(?:CORRUPT|NOTADB)/.test(error.code)
+}
+
+/** Failures that pass: no space, a disk that answers with errors, another program's lock. */
+export function isPassing(error: unknown): boolean {
+  return (
+    error instanceof SQLite.SqliteError &&
+    /^SQLITE_(?:FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|PROTOCOL|NOMEM)/.test(error.code)
+  )
+}

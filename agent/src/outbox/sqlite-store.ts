@@ -1,0 +1,275 @@
+import { type KeyObject, randomBytes } from 'node:crypto'
+
+import {
+  BioTrakrError,
+  type Clock,
+  type Compression,
+  decodeBatch,
+  type Epoch,
+  encodeBatch,
+  type GatewayId,
+  type LedgerRecord,
+} from '@biotrakr/shared'
+import type { Database } from 'better-sqlite3'
+
+import { keyHelp, loadDataKey } from './data-key.ts'
+import type { Mark, NewRun, Opened, RunStore, Shelved, StoredRun, Trouble } from './run-store.ts'
+import { keyCheck, type Label, seal, unseal } from './seal.ts'
+import {
+  type Bounds,
+  boundsOf,
+  configure,
+  connect,
+  isDamage,
+  isFresh,
+  isPassing,
+  lock,
+  putAside,
+  sizeOf,
+} from './sqlite-file.ts'
+import { prepareRows, type Rows, readMarks, type StoreRow } from './sqlite-rows.ts'
+import { checkSchema, migrate } from './sqlite-schema.ts'
+
+/** Pages kept free for small writes that must always succeed: marks, gaps, the epoch of the next opening. */
+const RESERVE_PAGES = 12
+const PAGE_BYTES = 4096
+/** Epochs of which nothing is held any more stay in the books for this many openings. */
+const KEPT_EPOCHS = 1000
+
+export interface SqliteStoreOptions {
+  readonly path: string
+  readonly keyFile: string
+  readonly gateway: GatewayId
+  readonly compression: Compression
+  readonly clock: Pick<Clock, 'wallMs'>
+  readonly maxBytes: number
+  readonly onDamaged?: ((damage: { readonly path: string; readonly cause: unknown }) => void) | undefined
+}
+
+interface Session {
+  readonly db: Database
+  readonly rows: Rows
+  readonly transact: (work: () => void) => void
+}
+
+/** Runs in a SQLite file, each group of records one AES-256-GCM blob over a wire batch. */
+export class SqliteStore implements RunStore<Uint8Array> {
+  readonly #options: SqliteStoreOptions
+  readonly #bounds: Bounds
+  #lock: Database | undefined
+  #key: KeyObject | undefined
+  #session: Session | undefined
+
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options
+    this.#bounds = boundsOf(options.maxBytes)
+  }
+
+  /** Opens the store and begins a new epoch, durable before it returns. */
+  open(): Opened {
+    const { path, keyFile } = this.#options
+    this.#lock = lock(path)
+    try {
+      this.#key = loadDataKey(path, { keyFile, isFreshStore: isFresh(path) })
+      return this.#openFile()
+    } catch (error) {
+      if (isDamage(error)) return this.replaceDamaged(error)
+      this.close()
+      throw openError(path, error)
+    }
+  }
+
+  replaceDamaged(cause: unknown): Opened {
+    const { path, onDamaged } = this.#options
+    this.#closeFile()
+    const damaged = putAside(path)
+    onDamaged?.({ path: damaged, cause })
+    return { ...this.#openFile(), damaged }
+  }
+
+  transact(work: () => void): void {
+    const { rows, transact } = this.#in()
+    this.#keepLogShort()
+    try {
+      transact(work)
+    } catch (error) {
+      rows.forgetPlace()
+      throw error
+    }
+  }
+
+  saveMark(mark: Mark): void {
+    this.#in().rows.saveMark(mark)
+  }
+
+  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Uint8Array {
+    const { gateway, compression } = this.#options
+    const { first, last } = run
+    const batch = encodeBatch({ gateway, epoch, first, last, records }, compression)
+    return seal(batch, this.#dataKey(), this.#label(run, epoch))
+  }
+
+  unpack(run: StoredRun, epoch: Epoch, body: Uint8Array): readonly LedgerRecord[] | undefined {
+    const plain = unseal(body, this.#dataKey(), this.#label(run, epoch))
+    const verdict = plain && decodeBatch(plain, this.#options.compression)
+    if (!verdict?.ok) return undefined
+    const { first, last, records } = verdict.batch
+    return first === run.first && last === run.last ? records : undefined
+  }
+
+  lacksRoom(body: Uint8Array): boolean {
+    const { used, free, most } = this.#in().rows.pages()
+    return most - used + free < RESERVE_PAGES + Math.ceil(body.length / PAGE_BYTES)
+  }
+
+  insert(run: NewRun, body: Uint8Array): void {
+    this.#in().rows.insert(run, body)
+  }
+
+  replace(run: StoredRun, gap: NewRun, body: Uint8Array): void {
+    this.#in().rows.replace(run.id, gap, body)
+  }
+
+  remove(run: StoredRun): void {
+    this.#in().rows.remove(run.id)
+  }
+
+  runsFrom(epoch: number, seq: number): Iterable<Shelved<Uint8Array>> {
+    return this.#in().rows.from(epoch, seq)
+  }
+
+  oldestGroup(): StoredRun | undefined {
+    return this.#in().rows.oldestGroup()
+  }
+
+  bytes(): number {
+    const { path } = this.#options
+    return sizeOf(path) + sizeOf(`${path}-wal`) + sizeOf(`${path}-shm`)
+  }
+
+  explain(error: unknown): Trouble {
+    if (isDamage(error)) return { kind: 'damaged' }
+    if (error instanceof BioTrakrError && error.code === 'OUTBOX_FULL') {
+      return { kind: 'waits', fault: { code: error.code, detail: error.message, next: error.next } }
+    }
+    if (!isPassing(error)) return { kind: 'bug' }
+    const { path } = this.#options
+    const detail = `Cannot write the outbox ${path}: ${error instanceof Error ? error.message : String(error)}`
+    return {
+      kind: 'waits',
+      fault: {
+        code: 'OUTBOX_FULL',
+        detail,
+        next: `Free space on the disk of ${path} and check that it can be written`,
+      },
+    }
+  }
+
+  close(): void {
+    this.#closeFile()
+    this.#lock?.close()
+    this.#lock = undefined
+  }
+
+  #openFile(): Opened {
+    const { path } = this.#options
+    const db = connect(path)
+    try {
+      checkSchema(db, path)
+      configure(db, this.#bounds)
+      migrate(db, () => this.#fillNew(db))
+      const store = this.#checkOwner(db)
+      const epoch = db.transaction(() => beginEpoch(db, this.#options.clock.wallMs())).immediate()
+      const run = db.transaction((work: () => void) => work())
+      this.#session = { db, rows: prepareRows(db), transact: (work) => run.immediate(work) }
+      return { store, epoch, marks: readMarks(db) }
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  #fillNew(db: Database): void {
+    const nonce = randomBytes(16).toString('hex')
+    db.prepare('INSERT INTO store (id, gateway, nonce, key_check, counter) VALUES (1, ?, ?, ?, 0)').run(
+      this.#options.gateway,
+      nonce,
+      keyCheck(this.#dataKey()),
+    )
+  }
+
+  /** @returns the nonce of the store */
+  #checkOwner(db: Database): string {
+    const { path, gateway, keyFile } = this.#options
+    const row = db.prepare<[], StoreRow>('SELECT * FROM store').get()
+    if (row?.gateway !== gateway) {
+      throw new BioTrakrError(`The outbox ${path} belongs to gateway "${row?.gateway}", not to "${gateway}"`, {
+        code: 'OUTBOX_OPEN',
+        next: 'Set the gateway back to its old name, or give the new one a store of its own',
+      })
+    }
+    if (!row.key_check.equals(keyCheck(this.#dataKey()))) {
+      throw new BioTrakrError(`The key ${keyFile} is not the key of the outbox ${path}`, {
+        code: 'OUTBOX_KEY',
+        next: keyHelp(path),
+      })
+    }
+    return row.nonce
+  }
+
+  /** A reader that stays in an old snapshot keeps the log from being emptied; then it is better to wait than to grow. */
+  #keepLogShort(): void {
+    const { path } = this.#options
+    const { db } = this.#in()
+    if (sizeOf(`${path}-wal`) <= this.#bounds.logBytes) return
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    if (sizeOf(`${path}-wal`) <= this.#bounds.logBytes) return
+    throw new BioTrakrError(`The log of the outbox ${path} is at its bound and another program is reading from it`, {
+      code: 'OUTBOX_FULL',
+      next: `End the program that has ${path} open`,
+    })
+  }
+
+  #label({ first, last }: NewRun, epoch: Epoch): Label {
+    return { gateway: this.#options.gateway, epoch, first, last }
+  }
+
+  #closeFile(): void {
+    this.#session?.db.close()
+    this.#session = undefined
+  }
+
+  #in(): Session {
+    if (this.#session) return this.#session
+    throw closedError(this.#options.path)
+  }
+
+  #dataKey(): KeyObject {
+    if (this.#key) return this.#key
+    throw closedError(this.#options.path)
+  }
+}
+
+function closedError(path: string): BioTrakrError {
+  return new BioTrakrError(`The outbox ${path} is closed`, { code: 'OUTBOX_OPEN', next: 'Restart the agent' })
+}
+
+/** The counter never goes back while the store lives; the nonce tells a restored image from the original. */
+function beginEpoch(db: Database, nowMs: number): Epoch {
+  const counter = db.prepare<[], number>('UPDATE store SET counter = counter + 1 RETURNING counter').pluck().get() ?? 0
+  db.prepare(
+    `DELETE FROM epoch WHERE (last = 0 OR counter < ?) AND NOT EXISTS (SELECT 1 FROM run WHERE run.epoch = epoch.counter)`,
+  ).run(counter - KEPT_EPOCHS)
+  const nonce = randomBytes(8).toString('hex')
+  db.prepare('INSERT INTO epoch (counter, nonce, opened_ms) VALUES (?, ?, ?)').run(counter, nonce, Math.floor(nowMs))
+  return { counter, nonce }
+}
+
+function openError(path: string, error: unknown): BioTrakrError {
+  if (error instanceof BioTrakrError) return error
+  return new BioTrakrError(`Cannot open the outbox ${path}`, {
+    code: isPassing(error) ? 'OUTBOX_FULL' : 'OUTBOX_OPEN',
+    cause: error,
+    next: 'Check free space on its disk and who may write to its folder',
+  })
+}
