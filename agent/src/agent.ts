@@ -8,18 +8,21 @@ import {
   type Random,
   type Reading,
   type RoomId,
-  type SensorReading,
-  type TagEvent,
   type TagId,
   type Timer,
 } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
-import type { Source } from './acquire/source.ts'
+import { replayBleCapture } from './acquire/ble-capture.ts'
+import type { BleCaptureCounts } from './acquire/ble-capture-tally.ts'
+import { readDataset } from './acquire/dataset.ts'
+import { createDatasetSource } from './acquire/dataset-source.ts'
+import type { AllowList, Source } from './acquire/source.ts'
 import { type AgentConfig, readSecret } from './config.ts'
-import { createFilter } from './filter/filter.ts'
+import { decodeAdvert } from './decode/advert.ts'
+import { createFilter, type FilterOutput } from './filter/filter.ts'
 import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
-import { emptyState, locate } from './locate/locate.ts'
+import { emptyState, type LocateState, locate } from './locate/locate.ts'
 import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { createRecordPolicy } from './outbox/record-policy.ts'
@@ -34,6 +37,9 @@ const WINDOW_MS = 1_000
 const GROUP_COMMIT_MS = 1_000
 const RECEIVER_HEALTH_MS = 60_000
 const MEGABYTE = 1_048_576
+
+export { scaledClock } from './acquire/scaled-clock.ts'
+export type { Source, SourceStatus } from './acquire/source.ts'
 
 export interface AgentParts {
   readonly config: AgentConfig
@@ -56,7 +62,7 @@ export class Agent {
   readonly #rooms = new Map<TagId, RoomId | null>()
   readonly #timers: Timer[] = []
   readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0 }
-  #located = emptyState()
+  #located: LocateState
   #outbox: Outbox | undefined
   #sync: Sync | undefined
   #api: LocalApi | undefined
@@ -65,6 +71,7 @@ export class Agent {
     this.#parts = parts
     const { records, siteMapDocument, tags } = parts.config
     const maxTags = Math.max(1, tags.length)
+    this.#located = emptyState({ maxTags })
     this.#filter = createFilter({ windowMs: WINDOW_MS, maxTags })
     this.#policy = createRecordPolicy({
       ledger: records.ledger,
@@ -161,12 +168,12 @@ export class Agent {
     this.#recordTelemetry(telemetry)
   }
 
-  #recordTelemetry(telemetry: readonly (Omit<SensorReading, 'room'> | Omit<TagEvent, 'room'>)[]): void {
+  #recordTelemetry(telemetry: FilterOutput['telemetry']): void {
     let urgent = false
     for (const item of telemetry) {
       this.counters.telemetry += 1
       const room = this.#rooms.get(item.tag) ?? null
-      this.#outbox?.append({ ...item, room } as SensorReading | TagEvent)
+      this.#outbox?.append({ ...item, room })
       urgent ||= item.kind === 'event' && item.event === 'button'
     }
     // A pressed button does not wait for the group's second.
@@ -185,14 +192,19 @@ export class Agent {
   #openOutbox(): Outbox {
     const { config, clock, log } = this.#parts
     return openSqliteOutbox({
-      file: join(config.dataDir, 'outbox.sqlite'),
+      path: outboxPath(config.dataDir),
       keyFile: config.outbox.keyFile ?? join(config.dataDir, 'outbox.key'),
       gateway: config.gateway,
       maxBytes: config.outbox.maxMegabytes * MEGABYTE,
       graceMs: config.outbox.graceHours * 3_600_000,
       compression: nodeCompression,
       clock,
-      onEvicted: (run) => log.error({ event: 'outbox.evicted', ...run }, 'store is full: oldest records were let go'),
+      onLost: (run) => log.error({ event: 'outbox.lost', ...run }, 'records were let go; a gap record stands for them'),
+      onDamaged: ({ path, cause }) =>
+        log.error(
+          { event: 'outbox.damaged', path, err: cause },
+          'the store is damaged; it was put aside, a new one begun',
+        ),
     })
   }
 
@@ -209,7 +221,7 @@ export class Agent {
         ...(passwordFile && { password: readSecret(passwordFile) }),
         ...(caFile && { ca: readCredential(caFile) }),
         ...(certFile && { cert: readCredential(certFile) }),
-        ...(keyFile && { key: readSecret(keyFile) }),
+        ...(keyFile && { key: Buffer.from(readSecret(keyFile)) }),
       },
       compression: nodeCompression,
       clock,
@@ -221,10 +233,40 @@ export class Agent {
   }
 }
 
-function readCredential(file: string): string {
+function readCredential(file: string): Buffer {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (cause) {
     throw new BioTrakrError(`cannot read ${file}`, { code: 'CONFIG_UNREADABLE', next: 'Check the path.', cause })
   }
+}
+
+/** Where the outbox of a data folder is. */
+export function outboxPath(dataDir: string): string {
+  return join(dataDir, 'outbox.sqlite')
+}
+
+interface DatasetPlay {
+  readonly clock: Clock
+  readonly allow: AllowList
+  /** Event time of the recording's first row, wall milliseconds. */
+  readonly startMs: number
+  readonly log: Logger
+}
+
+/** A recorded data set as a source. Rows that cannot be used are counted, and the first of them named in the log. */
+export function openDataset(
+  { dir, part }: { readonly dir: string; readonly part: 'train' | 'test' },
+  { clock, allow, startMs, log }: DatasetPlay,
+): Source {
+  const { name, rows, medium, problems, counts } = readDataset(dir, { part })
+  if (problems.total > 0) {
+    log.warn({ event: 'dataset.rows_skipped', dir, ...counts, first: problems.first }, 'some rows cannot be used')
+  }
+  return createDatasetSource({ name: `dataset ${name}`, rows, medium, clock, startMs, allow })
+}
+
+/** Runs a BLE capture file through the decoder. @throws BioTrakrError CAPTURE_UNREADABLE */
+export function replayBle({ path, allow }: { readonly path: string; readonly allow: AllowList }): BleCaptureCounts {
+  return replayBleCapture({ path, allow, decode: decodeAdvert, onReading: () => undefined })
 }

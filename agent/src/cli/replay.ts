@@ -10,13 +10,13 @@ interface ReplayOptions {
 }
 
 /** `biotrakr replay --ble FILE`: runs a capture through the decoder and says what was in it. */
-export async function replayCapture({ ble, allow, json }: ReplayOptions): Promise<void> {
+export function replayCapture({ ble, allow, json }: ReplayOptions): void {
   const unknown = allow.filter((tag) => !isTagId(tag))
   if (unknown.length > 0) {
     const next = 'Write identities such as ble:c30000123456 or ibeacon:<uuid>/<major>/<minor>.'
     throw new BioTrakrError(`not a tag identity: ${unknown.join(', ')}`, { code: 'USAGE', next })
   }
-  const summary = await replayBle({ path: ble, allow: new Set(allow as TagId[]) })
+  const summary = replayBle({ path: ble, allow: new Set(allow as TagId[]) })
   process.stdout.write(json ? `${JSON.stringify(summary)}\n` : plainLines(summary))
 }
 

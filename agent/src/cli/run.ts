@@ -1,10 +1,8 @@
-import { once } from 'node:events'
-
 import type { Clock, TagId } from '@biotrakr/shared'
 import { createWard } from '@biotrakr/sim'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 
-import { createAgent, openDataset, type Source, scaledClock } from '../agent.ts'
+import { Agent, openDataset, type Source, scaledClock } from '../agent.ts'
 import { type AgentConfig, readConfig } from '../config.ts'
 import { systemClock } from '../system-clock.ts'
 import { createWardSource } from './ward-source.ts'
@@ -22,8 +20,8 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const clock = systemClock
   const eventClock = config.time ? scaledClock(clock, config.time) : clock
   const allow = new Set<TagId>(config.tags)
-  const sources = config.sources.map((source) => openSource(source, { config, eventClock, allow }))
-  const agent = createAgent({ config, sources, clock, eventClock, random: Math.random, log })
+  const sources = config.sources.map((source) => openSource(source, { config, eventClock, allow, log }))
+  const agent = new Agent({ config, sources, clock, eventClock, random: Math.random, log })
   await agent.start()
   await askedToStop(options.stopOnStdinEnd)
   log.info({ event: 'agent.stopping' }, 'stopping: sending what is left')
@@ -34,9 +32,10 @@ interface SourceContext {
   readonly config: AgentConfig
   readonly eventClock: Clock
   readonly allow: ReadonlySet<TagId>
+  readonly log: Logger
 }
 
-function openSource(source: AgentConfig['sources'][number], { config, eventClock, allow }: SourceContext): Source {
+function openSource(source: AgentConfig['sources'][number], { config, eventClock, allow, log }: SourceContext): Source {
   switch (source.kind) {
     case 'simulated': {
       const { seed, startMs, tags } = source
@@ -44,17 +43,20 @@ function openSource(source: AgentConfig['sources'][number], { config, eventClock
     }
     case 'dataset': {
       const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
-      return openDataset(source, { clock: eventClock, allow, startMs })
+      return openDataset(source, { clock: eventClock, allow, startMs, log })
     }
   }
 }
 
-/** Settles at the first request to stop; a second signal ends the process at once, as the shell's user expects. */
-async function askedToStop(onStdinEnd: boolean): Promise<void> {
-  const requests: Promise<unknown>[] = [once(process, 'SIGTERM'), once(process, 'SIGINT')]
-  if (onStdinEnd) {
-    process.stdin.resume()
-    requests.push(once(process.stdin, 'end'), once(process.stdin, 'close'))
-  }
-  await Promise.race(requests)
+/** Settles at the first request to stop; after that a second signal ends the process at once, as its user expects. */
+function askedToStop(onStdinEnd: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const asked = () => {
+      process.off('SIGTERM', asked).off('SIGINT', asked)
+      process.stdin.off('end', asked).off('close', asked).pause()
+      resolve()
+    }
+    process.on('SIGTERM', asked).on('SIGINT', asked)
+    if (onStdinEnd) process.stdin.on('end', asked).on('close', asked).resume()
+  })
 }

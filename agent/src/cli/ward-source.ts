@@ -1,5 +1,5 @@
 import type { Clock, Reading, ReceiverId, TagId, Timer } from '@biotrakr/shared'
-import type { createWard } from '@biotrakr/sim'
+import type { Ward } from '@biotrakr/sim'
 
 import type { Source, SourceStatus } from '../agent.ts'
 
@@ -12,7 +12,7 @@ interface WardSourceOptions {
 const STEP_MS = 200
 
 /** Plays a simulated ward as a source: what its receivers would hear, when they would hear it. */
-export function createWardSource(ward: ReturnType<typeof createWard>, { clock, allow }: WardSourceOptions): Source {
+export function createWardSource(ward: Ward, { clock, allow }: WardSourceOptions): Source {
   const receivers: readonly ReceiverId[] = ward.siteMap.receivers.map(({ id }) => id)
   let timer: Timer | undefined
   let playedMs = 0
