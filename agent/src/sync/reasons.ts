@@ -1,0 +1,192 @@
+import { BioTrakrError } from '@biotrakr/shared'
+
+/** MQTT 5 reason codes this client acts on (MQTT 5.0, section 2.4). */
+export const RC = {
+  noMatchingSubscribers: 0x10,
+  notAuthorized: 0x87,
+  sessionTakenOver: 0x8e,
+  packetTooLarge: 0x95,
+} as const
+
+const NAMES: Readonly<Record<number, string>> = {
+  1: 'unacceptable protocol version',
+  4: 'bad user name or password',
+  5: 'not authorised',
+  128: 'unspecified error',
+  129: 'malformed packet',
+  130: 'protocol error',
+  131: 'refused by a rule of the broker',
+  132: 'unsupported protocol version',
+  133: 'client identifier not valid',
+  134: 'bad user name or password',
+  135: 'not authorised',
+  136: 'server unavailable',
+  137: 'server busy',
+  138: 'banned',
+  139: 'server shutting down',
+  140: 'bad authentication method',
+  141: 'keep-alive timeout',
+  142: 'session taken over',
+  143: 'topic filter invalid',
+  144: 'topic name invalid',
+  147: 'too many messages in flight',
+  149: 'packet too large',
+  150: 'message rate too high',
+  151: 'quota exceeded',
+  152: 'closed by an administrator',
+  153: 'payload format invalid',
+  154: 'retained messages not supported',
+  155: 'QoS not supported',
+  156: 'use another server',
+  157: 'server moved',
+  159: 'connection rate exceeded',
+  160: 'maximum connect time reached',
+}
+
+const CREDENTIALS = "Check the gateway's user name, password file and certificate against the broker's user list."
+const REFUSAL_NEXT: Readonly<Record<number, string>> = {
+  1: 'Use a broker that speaks MQTT 5.',
+  4: CREDENTIALS,
+  5: CREDENTIALS,
+  132: 'Use a broker that speaks MQTT 5.',
+  133: 'Check that the broker accepts the gateway id as client id.',
+  134: CREDENTIALS,
+  135: CREDENTIALS,
+  138: 'Ask the operator of the broker why this gateway is banned.',
+  140: CREDENTIALS,
+  149: 'Raise the packet size limit of the broker.',
+  156: "Set the broker's url to the server it names.",
+  157: "Set the broker's url to the new server.",
+}
+
+function named(code: number): string {
+  return `${NAMES[code] ?? 'a reason unknown here'}, reason 0x${code.toString(16).padStart(2, '0')}`
+}
+
+/** The broker answered a CONNECT with a refusal. */
+export function connectRefused(code: number, broker: string): BioTrakrError {
+  return new BioTrakrError(`the broker ${broker} refused the connection: ${named(code)}`, {
+    code: 'BROKER_REFUSED',
+    next: REFUSAL_NEXT[code] ?? 'Look at the log of the broker; the gateway tries again by itself.',
+  })
+}
+
+/** The broker ended a connection that was up. */
+export function disconnected(code: number, broker: string): BioTrakrError {
+  if (code === RC.sessionTakenOver) {
+    return new BioTrakrError(`another box took over this gateway's connection to ${broker}`, {
+      code: 'SYNC_TWIN',
+      next: 'Find the second box with this gateway id and certificate (a cloned card or a restored image) and switch it off.',
+    })
+  }
+  return new BioTrakrError(`the broker ${broker} ended the connection: ${named(code)}`, {
+    code: 'BROKER_REFUSED',
+    next: 'Look at the log of the broker; the gateway connects again by itself.',
+  })
+}
+
+export function publishRefused(code: number, topic: string): BioTrakrError {
+  if (code === RC.notAuthorized) {
+    return new BioTrakrError(`the broker does not let this gateway publish to ${topic}`, {
+      code: 'SYNC_PUBLISH_DENIED',
+      next: "Correct the broker's access list: a gateway writes to its own up/# tree. The data is kept meanwhile.",
+    })
+  }
+  return new BioTrakrError(`the broker refused a message on ${topic}: ${named(code)}`, {
+    code: 'SYNC_BROKER_LIMIT',
+    next: 'Check the limits of the broker (packet size, quota, message rate). The data is kept meanwhile.',
+  })
+}
+
+export function tooLarge(bytes: number, topic: string): BioTrakrError {
+  return new BioTrakrError(`one record needs a message of ${bytes} bytes on ${topic}, more than the broker takes`, {
+    code: 'SYNC_BROKER_LIMIT',
+    next: 'Raise the packet size limit of the broker to 262144 bytes. The data is kept meanwhile.',
+  })
+}
+
+export function subscribeRefused(code: number | undefined, topic: string): BioTrakrError {
+  return new BioTrakrError(`the broker refused the subscription to ${topic}${code ? `: ${named(code)}` : ''}`, {
+    code: 'SYNC_SUBSCRIBE_DENIED',
+    next: "Correct the broker's access list: a gateway reads its own down/# tree. The data is kept meanwhile.",
+  })
+}
+
+export function refusedByCentre(code: string, detail: string): BioTrakrError {
+  return new BioTrakrError(`the centre takes nothing from this gateway: ${detail} (${code})`, {
+    code: 'SYNC_REFUSED',
+    next: 'Settle it at the centre; the data is kept and the gateway asks again every minute.',
+  })
+}
+
+/** @param unheard topic of which the broker said that nobody is subscribed, when it said so */
+export function noAnswer(seconds: number, ackTopic: string, unheard: string | undefined): BioTrakrError {
+  const why = unheard === undefined ? '' : `; the broker says that nobody reads ${unheard}`
+  return new BioTrakrError(`no commit ack for ${seconds} s${why}`, {
+    code: 'SYNC_NO_ACK',
+    next: `Check that "biotrakr-cloud ingest" runs and that the broker lets this gateway read ${ackTopic}. The data is kept.`,
+  })
+}
+
+interface Cause {
+  readonly message: string
+  readonly next: string
+}
+
+const CLOCK_OR_CERTIFICATE = "Check this machine's date and time first, then the dates of the broker's certificate."
+const CAUSES: Readonly<Record<string, Cause>> = {
+  ECONNREFUSED: {
+    message: 'nothing listens there',
+    next: 'Check that the broker runs and that address and port are right.',
+  },
+  ENOTFOUND: { message: 'its name is not known', next: "Check the host name in broker.url and this machine's DNS." },
+  EAI_AGAIN: { message: 'the name server does not answer', next: "Check this machine's network and DNS." },
+  ETIMEDOUT: { message: 'no answer', next: 'Check the network and the firewall between here and the broker.' },
+  EHOSTUNREACH: { message: 'no route to it', next: 'Check the network and the firewall between here and the broker.' },
+  ENETUNREACH: { message: 'no network', next: "Check this machine's network." },
+  ECONNRESET: { message: 'it cut the line', next: 'Check that the port is the right one for mqtt:// or mqtts://.' },
+  CERT_NOT_YET_VALID: {
+    message: "its certificate is not yet valid by this machine's clock",
+    next: CLOCK_OR_CERTIFICATE,
+  },
+  CERT_HAS_EXPIRED: { message: "its certificate has expired by this machine's clock", next: CLOCK_OR_CERTIFICATE },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    message: 'its certificate is for another name',
+    next: 'Write the host in broker.url as the certificate names it.',
+  },
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: {
+    message: 'it does not speak TLS 1.3',
+    next: 'Switch TLS 1.3 on at the broker.',
+  },
+  ERR_SSL_UNSUPPORTED_PROTOCOL: { message: 'it does not speak TLS 1.3', next: 'Switch TLS 1.3 on at the broker.' },
+  ERR_SSL_WRONG_VERSION_NUMBER: {
+    message: 'it answers without TLS',
+    next: 'Check that the port is the one for mqtts://.',
+  },
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: {
+    message: 'it answers without TLS',
+    next: 'Check that the port is the one for mqtts://.',
+  },
+}
+const UNTRUSTED: Cause = {
+  message: 'its certificate is not signed by the configured CA',
+  next: 'Set broker.caFile to the CA that signed the certificate of the broker.',
+}
+const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** No connection came about, or it broke without a word from the broker. */
+export function unreachable(cause: Error, broker: string): BioTrakrError {
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
+  const known = UNTRUSTED_CODES.has(code) ? UNTRUSTED : CAUSES[code]
+  return new BioTrakrError(`no connection to the broker ${broker}: ${known?.message ?? cause.message}`, {
+    code: 'BROKER_UNREACHABLE',
+    next: known?.next ?? 'Check that the address is that of an MQTT broker and not of a web page or proxy.',
+    cause,
+  })
+}
