@@ -1,0 +1,290 @@
+import {
+  backoffMs,
+  type Clock,
+  type Compression,
+  encodeBatch,
+  formatEpoch,
+  type GatewayId,
+  type Random,
+  seqSpan,
+  type Timer,
+} from '@biotrakr/shared'
+import type { ClientBase, Pool } from 'pg'
+import type { Logger } from 'pino'
+
+import { createDirectory } from './directory.ts'
+import { createWriters } from './draft.ts'
+import { faultOf, messageOf, sqlState } from './faults.ts'
+import { createNewestKnown } from './positions.ts'
+import { withClient } from './session.ts'
+import { commitRuns, type Outcome, type Run, type Tally } from './transaction.ts'
+import { insertQuarantine } from './write-draft.ts'
+
+interface Options {
+  /** Logged in as bt_ingest. One connection records, a second one answers hellos and keeps strays. */
+  readonly pool: Pool
+  readonly clock: Clock
+  readonly random: Random
+  readonly compression: Compression
+  readonly log: Logger
+  /** Told of every commit. */
+  readonly onCommit: (tally: Tally, transactionMs: number) => void
+}
+
+export interface StrayRow {
+  readonly gateway: GatewayId
+  readonly code: string
+  readonly detail: string
+  readonly bytes: Uint8Array
+}
+
+export interface RecorderStatus {
+  /** Open while the database is not to be had: attempts are then made only after a back-off. */
+  readonly breaker: 'closed' | 'open'
+  /** Failures since the last commit. */
+  readonly failures: number
+  readonly lastError: string | undefined
+  /** Transactions repeated by halves because the database refused something in them. */
+  readonly bisected: number
+}
+
+export interface Recorder<R extends Run> {
+  /**
+   * Records a set and says what became of each run. Waits out a database that is away for as long as that takes.
+   * @returns undefined when the recorder was stopped before the set was committed
+   */
+  record(runs: readonly R[]): Promise<readonly Outcome<R>[] | undefined>
+  /** Committed sequence number of each epoch asked for, 0 for one never heard of. */
+  watermarks(gateway: GatewayId, epochs: readonly string[]): Promise<Watermarks>
+  /** Keeps evidence of bytes that cannot be recorded. @returns false when the gateway is not known */
+  keepStray(stray: StrayRow): Promise<boolean>
+  stop(): void
+  status(): RecorderStatus
+}
+
+export type Watermarks =
+  | { readonly ok: true; readonly epochs: readonly { readonly epoch: string; readonly hw: number }[] }
+  | { readonly ok: false; readonly code: 'GATEWAY_UNKNOWN' | 'GATEWAY_BLOCKED' }
+
+const RETRY = { firstMs: 200, maxMs: 15_000 } as const
+const BREAKER_OPENS_AT = 3
+/** Transactions one set may be split into; what is still refused then is set aside in runs instead of single records. */
+const MAX_SPLITS = 256
+
+export function createRecorder<R extends Run>(options: Options): Recorder<R> {
+  const { pool, compression, log } = options
+  const attempts = createAttempts<R>(options)
+  let bisected = 0
+
+  /** Tries until the set is committed or found to be poisoned. */
+  const commit = async (runs: readonly R[], splits: Splits): Promise<readonly Outcome<R>[]> => {
+    const result = await attempts.until(runs, (error) => faultOf(error) === 'poison' && !isSetAside(runs))
+    return result.ok ? result.outcomes : await bisect(runs, result.error, splits)
+  }
+
+  const bisect = async (runs: readonly R[], error: unknown, splits: Splits): Promise<readonly Outcome<R>[]> => {
+    bisected += 1
+    splits.left -= 1
+    const halves = halve(runs, splits.left <= 0, compression)
+    if (halves) return [...(await commit(halves[0], splits)), ...(await commit(halves[1], splits))]
+    const detail = `${messageOf(error)} (SQLSTATE ${sqlState(error) ?? 'none'})`
+    for (const { gateway, first, last } of runs) {
+      log.error({ event: 'record.poison', gateway, first, last, error: detail }, 'the database refuses this; set aside')
+    }
+    const aside = runs.map((run) => setAside(run, detail, compression))
+    return await commit(aside, splits)
+  }
+
+  return {
+    record: async (runs) => {
+      const outcomes = await commit(inOrder(runs), { left: MAX_SPLITS })
+      return attempts.stopped() && outcomes.length === 0 ? undefined : mergeOutcomes(outcomes)
+    },
+    watermarks: (gateway, epochs) => readWatermarks(pool, gateway, epochs),
+    keepStray: (stray) => withClient(pool, options.clock, (client) => insertStray(client, stray)),
+    stop: attempts.stop,
+    status: () => ({ ...attempts.status(), bisected }),
+  }
+}
+
+type Attempted<R extends Run> =
+  | { readonly ok: true; readonly outcomes: readonly Outcome<R>[] }
+  | { readonly ok: false; readonly error: unknown }
+
+/** One transaction after another, with full-jitter pauses while the database is away. */
+function createAttempts<R extends Run>(options: Options) {
+  const { pool, clock, log } = options
+  const directory = createDirectory(clock)
+  const newestKnown = createNewestKnown()
+  const writers = createWriters()
+  const pause = createPause(clock)
+  let failures = 0
+  let lastError: string | undefined
+  let stopped = false
+
+  const once = async (runs: readonly R[]): Promise<readonly Outcome<R>[]> => {
+    const startedMs = clock.monoMs()
+    const recording = { directory, newestKnown, writers, compression: options.compression, wallMs: clock.wallMs() }
+    const committed = await withClient(pool, clock, (client) => commitRuns(client, runs, recording))
+    failures = 0
+    options.onCommit(committed.tally, clock.monoMs() - startedMs)
+    return committed.outcomes
+  }
+
+  const failed = async (error: unknown) => {
+    failures += 1
+    // The server may come back as another one, restored from a backup, and know less than before.
+    directory.clear()
+    newestKnown.clear()
+    const delayMs = backoffMs(failures - 1, RETRY, options.random)
+    const level = failures >= BREAKER_OPENS_AT ? 'error' : 'warn'
+    const said = { event: 'record.retry', failures, delayMs, error: lastError, sqlState: sqlState(error) }
+    log[level](said, 'nothing was recorded and nothing acknowledged; trying again')
+    await pause.wait(delayMs)
+  }
+
+  return {
+    /** @returns no outcomes when stopped, the error when `isFinal` says that trying again is of no use */
+    until: async (runs: readonly R[], isFinal: (error: unknown) => boolean): Promise<Attempted<R>> => {
+      while (!stopped) {
+        try {
+          return { ok: true, outcomes: await once(runs) }
+        } catch (error) {
+          lastError = messageOf(error)
+          if (isFinal(error)) return { ok: false, error }
+          await failed(error)
+        }
+      }
+      return { ok: true, outcomes: [] }
+    },
+    stop: () => {
+      stopped = true
+      pause.end()
+    },
+    stopped: () => stopped,
+    status: () => ({
+      breaker: failures >= BREAKER_OPENS_AT ? ('open' as const) : ('closed' as const),
+      failures,
+      lastError,
+    }),
+  }
+}
+
+interface Splits {
+  left: number
+}
+
+/** Sorted, so that both halves of a set keep each ledger in sequence. */
+function inOrder<R extends Run>(runs: readonly R[]): readonly R[] {
+  const key = (run: R) => `${run.gateway}/${formatEpoch(run.epoch)}`
+  return runs
+    .map((run) => ({ run, key: key(run) }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.run.first - b.run.first))
+    .map(({ run }) => run)
+}
+
+/** @returns undefined when there is nothing left to halve: one record, one unreadable run, or no patience left */
+function halve<R extends Run>(
+  runs: readonly R[],
+  spent: boolean,
+  compression: Compression,
+): readonly [readonly R[], readonly R[]] | undefined {
+  if (runs.length > 1) {
+    const middle = runs.length >> 1
+    return [runs.slice(0, middle), runs.slice(middle)]
+  }
+  const run = runs[0]
+  if (!run?.content.ok || run.content.records.length < 2 || spent) return undefined
+  const { records } = run.content
+  const middle = records.length >> 1
+  const front = records.slice(0, middle)
+  const border = run.first + front.reduce((sum, record) => sum + seqSpan(record), 0)
+  const part = (records: typeof front, first: number, last: number): R => {
+    const bytes = encodeBatch({ gateway: run.gateway, epoch: run.epoch, first, last, records }, compression)
+    return { ...run, first, last, bytes, content: { ok: true, records } }
+  }
+  return [[part(front, run.first, border - 1)], [part(records.slice(middle), border, run.last)]]
+}
+
+function setAside<R extends Run>(run: R, detail: string, compression: Compression): R {
+  const { gateway, epoch, first, last } = run
+  const bytes = run.content.ok
+    ? encodeBatch({ gateway, epoch, first, last, records: run.content.records }, compression)
+    : run.bytes
+  return { ...run, bytes, content: { ok: false, code: 'DATABASE_REFUSED', detail } }
+}
+
+function isSetAside(runs: readonly Run[]): boolean {
+  return runs.every((run) => !run.content.ok)
+}
+
+/** One outcome for each ledger: acknowledgements are cumulative, so the last one stands for all. */
+function mergeOutcomes<R extends Run>(outcomes: readonly Outcome<R>[]): readonly Outcome<R>[] {
+  const recorded = new Map<string, Extract<Outcome<R>, { kind: 'recorded' }>>()
+  const others: Outcome<R>[] = []
+  for (const outcome of outcomes) {
+    if (outcome.kind !== 'recorded') {
+      others.push(outcome)
+      continue
+    }
+    const key = `${outcome.gateway}/${formatEpoch(outcome.epoch)}`
+    const before = recorded.get(key)
+    recorded.set(
+      key,
+      before
+        ? {
+            ...outcome,
+            hw: Math.max(before.hw, outcome.hw),
+            quarantined: [...before.quarantined, ...outcome.quarantined],
+            runs: [...before.runs, ...outcome.runs],
+          }
+        : outcome,
+    )
+  }
+  return [...recorded.values(), ...others]
+}
+
+async function readWatermarks(pool: Pool, gateway: GatewayId, epochs: readonly string[]): Promise<Watermarks> {
+  const known = await pool.query<{ id: number; status: string }>({
+    name: 'hello-gateway',
+    text: 'select id, status from site.gateway where name = $1',
+    values: [gateway],
+  })
+  const row = known.rows[0]
+  if (!row) return { ok: false, code: 'GATEWAY_UNKNOWN' }
+  if (row.status === 'blocked' || row.status === 'retired') return { ok: false, code: 'GATEWAY_BLOCKED' }
+  const found = await pool.query<{ epoch: string; hw: string }>({
+    name: 'hello-streams',
+    text: 'select epoch, hw from rtls.watermark where gateway_id = $1 and epoch = any($2)',
+    values: [row.id, epochs],
+  })
+  const committed = new Map(found.rows.map(({ epoch, hw }) => [epoch, Number(hw)]))
+  return { ok: true, epochs: epochs.map((epoch) => ({ epoch, hw: committed.get(epoch) ?? 0 })) }
+}
+
+async function insertStray(client: ClientBase, { gateway, code, detail, bytes }: StrayRow): Promise<boolean> {
+  const known = await client.query<{ org_id: number }>('select org_id from site.gateway where name = $1', [gateway])
+  const orgId = known.rows[0]?.org_id
+  if (orgId === undefined) return false
+  const run = { streamId: null, first: null, last: null, level: 'batch' as const }
+  await insertQuarantine(client, [{ orgId, gateway, code, detail, payload: bytes, ...run }])
+  return true
+}
+
+/** A wait that `end` cuts short, and every later one with it. */
+function createPause(clock: Clock) {
+  let ended = false
+  let current: { readonly timer: Timer; readonly resolve: () => void } | undefined
+  return {
+    wait: (delayMs: number) =>
+      new Promise<void>((resolve) => {
+        if (ended) return resolve()
+        current = { timer: clock.after(delayMs, resolve), resolve }
+      }),
+    end: () => {
+      ended = true
+      current?.timer.cancel()
+      current?.resolve()
+    },
+  }
+}
