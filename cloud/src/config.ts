@@ -1,0 +1,125 @@
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+import { BioTrakrError, parseWhole } from '@biotrakr/shared'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+
+/**
+ * Configuration of one process of the centre, read once at start. Every process has a file of its own, so that it holds
+ * only its own secrets. Unknown keys are errors; every problem is reported at once. Paths are relative to the file.
+ */
+const path = z.string().min(1).max(4096)
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
+
+const databaseSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(1).max(65_535).default(5432),
+  database: z.string().min(1).max(63).default('biotrakr'),
+  user: z.string().min(1).max(63),
+  passwordFile: path.optional(),
+  /** `off` is for a server on this machine only; `verify` checks the server's certificate. */
+  tls: z.enum(['off', 'verify']).default('verify'),
+  caFile: path.optional(),
+})
+
+const brokerSchema = z.strictObject({
+  url: z.url({
+    protocol: /^mqtts?$/,
+    error: 'must be an mqtts:// address such as mqtts://broker.hospital.example:8883',
+  }),
+  username: z.string().min(1).max(64).optional(),
+  passwordFile: path.optional(),
+  caFile: path.optional(),
+  certFile: path.optional(),
+  keyFile: path.optional(),
+})
+
+const serveSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(8080),
+  /** Bearer token that every request but /health must carry; needed as soon as other machines can connect. */
+  tokenFile: path.optional(),
+})
+
+const configSchema = z
+  .strictObject({
+    database: databaseSchema,
+    /** Needed by `ingest` and `serve`. */
+    broker: brokerSchema.optional(),
+    /** Slug of the organisation that `serve` shows. */
+    org: z.string().min(1).max(64).optional(),
+    serve: serveSchema.prefault({}),
+    /** Port on 127.0.0.1 where `ingest` answers /health and /metrics; 0 = any free one. */
+    ingest: z.strictObject({ port: z.int().min(0).max(65_535).default(9471) }).prefault({}),
+    log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+  })
+  .superRefine(({ database, broker, serve }, context) => {
+    const report = (at: string[], message: string) => context.addIssue({ code: 'custom', path: at, message })
+    if (database.tls === 'off' && !LOOPBACK.has(database.host) && !database.host.startsWith('/')) {
+      report(['database', 'tls'], 'must be "verify" for a server on another machine')
+    }
+    if (broker?.url.startsWith('mqtt:') && !LOOPBACK.has(new URL(broker.url).hostname)) {
+      report(['broker', 'url'], 'must use mqtts:// for a broker on another machine')
+    }
+    if (broker && (broker.certFile === undefined) !== (broker.keyFile === undefined)) {
+      report(['broker', 'keyFile'], 'certFile and keyFile belong together')
+    }
+    if (!LOOPBACK.has(serve.host) && serve.tokenFile === undefined) {
+      report(['serve', 'tokenFile'], 'is needed when serve.host is not this machine alone')
+    }
+  })
+
+export type CloudConfig = Readonly<z.infer<typeof configSchema>>
+
+const NEXT = 'Correct the file and start again.'
+
+/** @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path */
+export function readConfig(file: string): CloudConfig {
+  const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
+  const base = dirname(resolve(file))
+  return Object.freeze(resolvePaths(config, base))
+}
+
+/** Every key that ends in `File` names a file. */
+function resolvePaths<T extends object>(section: T, base: string): T {
+  const entries = Object.entries(section).map(([key, value]) => {
+    if (key.endsWith('File') && typeof value === 'string') return [key, resolve(base, value)]
+    return [key, typeof value === 'object' && value !== null ? resolvePaths(value, base) : value]
+  })
+  return Object.fromEntries(entries) as T
+}
+
+function readYaml(file: string): unknown {
+  const text = readFile(file).toString('utf8')
+  try {
+    return parseYaml(text)
+  } catch (cause) {
+    throw new BioTrakrError(`${file} is not YAML`, { code: 'CONFIG_INVALID', next: NEXT, cause })
+  }
+}
+
+/** @throws BioTrakrError CONFIG_UNREADABLE */
+export function readFile(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    const next = 'Check the path and who may read it.'
+    throw new BioTrakrError(`cannot read ${file}`, { code: 'CONFIG_UNREADABLE', next, cause })
+  }
+}
+
+/**
+ * Reads a secret from its file. A secret that others on the machine can read is no secret, so that is an error.
+ * @throws BioTrakrError CONFIG_UNREADABLE
+ */
+export function readSecret(file: string): string {
+  const text = readFile(file).toString('utf8').trim()
+  if ((statSync(file).mode & 0o077) !== 0) {
+    throw new BioTrakrError(`${file} can be read by other users`, {
+      code: 'CONFIG_UNREADABLE',
+      next: `Run: chmod 600 ${file}`,
+    })
+  }
+  return text
+}
