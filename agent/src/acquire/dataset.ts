@@ -7,7 +7,7 @@ import { type DatasetRow, type ParsedRows, type RowCounts, readRows } from './da
 import { layEndToEnd, type SessionSpan } from './dataset-timeline.ts'
 import type { Problems } from './problems.ts'
 
-const MAX_ROWS = 5_000_000
+const MAX_ROWS = 2_000_000
 
 /** Columns that only RFID readers report. */
 const RFID_COLUMNS = ['phase', 'freq']
@@ -33,7 +33,7 @@ export interface Dataset extends DatasetMeta {
 export interface DatasetOptions {
   /** `test`, the default, is the drive to score; `train` is the survey. */
   readonly part?: 'train' | 'test'
-  /** Rows above which the set is refused, default 5,000,000 (about 0.5 GB). */
+  /** Rows above which the set is refused, default 2,000,000 (about 0.3 GB of memory). */
   readonly maxRows?: number
 }
 

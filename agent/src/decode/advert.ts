@@ -1,14 +1,14 @@
 import { eddystoneTag, ibeaconTag, type TagId } from '@biotrakr/shared'
 
 /** Whose traffic an advert without a tag identity is. Numbers of each are kept, devices never. */
-export type AdvertClass = 'apple' | 'microsoft' | 'google' | 'exposure' | 'other' | 'empty'
+type AdvertClass = 'apple' | 'microsoft' | 'google' | 'exposure' | 'other' | 'empty'
 
 export type AdvertVerdict =
   | { readonly kind: 'identity'; readonly tag: TagId }
   | { readonly kind: 'class'; readonly class: AdvertClass }
   | { readonly kind: 'malformed'; readonly why: MalformedAdvert }
 
-export type MalformedAdvert =
+type MalformedAdvert =
   | 'too long'
   | 'length beyond the end'
   | 'iBeacon of a wrong length'

@@ -24,7 +24,7 @@ export interface RecordPolicyOptions {
   readonly maxTags: number
 }
 
-export interface RecordPolicyCounters {
+interface RecordPolicyCounters {
   /** Tags forgotten to make room for others. */
   readonly evicted: number
   /** Answers dated before the tag's previous ledger fix. */
