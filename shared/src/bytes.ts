@@ -6,6 +6,8 @@
 const MAX_VARINT = 8
 const MAX_SAFE = Number.MAX_SAFE_INTEGER
 
+const encoder = new TextEncoder()
+
 /** A growing byte buffer. */
 export class Writer {
   private bytes: Uint8Array
@@ -45,6 +47,24 @@ export class Writer {
     this.reserve(bytes.length)
     this.bytes.set(bytes, this.at)
     this.at += bytes.length
+  }
+
+  /** Length in bytes, then UTF-8. Nearly every text is ASCII, which is copied without a detour. */
+  text(value: string): void {
+    const start = this.at
+    this.unsigned(value.length)
+    this.reserve(value.length)
+    for (let i = 0; i < value.length; i++) {
+      const unit = value.charCodeAt(i)
+      if (unit > 127) {
+        this.at = start
+        const bytes = encoder.encode(value)
+        this.unsigned(bytes.length)
+        this.raw(bytes)
+        return
+      }
+      this.bytes[this.at++] = unit
+    }
   }
 
   unsigned(value: number): void {
@@ -164,6 +184,11 @@ export class Reader {
     const view = this.bytes.subarray(this.at, to)
     this.at = to
     return view
+  }
+
+  /** As `raw`, but a plain copy: the view of a Node.js Buffer would be a Buffer, and so would its `slice`. */
+  copy(length: number): Uint8Array {
+    return new Uint8Array(this.raw(length))
   }
 
   /** A reader of the next `length` bytes alone, which this one passes over. */

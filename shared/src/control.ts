@@ -1,11 +1,13 @@
 import { z } from 'zod'
 
+import { parseEpoch } from './model.ts'
+
 /**
  * The small JSON messages beside the batches: what an agent says when it connects (`up/hello`), its birth and last will
  * (`up/state`, retained) and what the centre answers (`down/ack`). Unknown keys are ignored, so that an older agent
  * understands a newer centre.
  */
-const epochText = z.string().regex(/^\d{1,10}-[0-9a-f]{16}$/)
+const epochText = z.string().refine((text) => parseEpoch(text) !== undefined)
 const seq = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 const helloSchema = z.object({
@@ -34,7 +36,7 @@ const downSchema = z.discriminatedUnion('type', [
   /** The centre is at `need - 1`: send again from there. */
   z.object({ type: z.literal('nack'), epoch: epochText, need: seq }),
   /** Answer to a hello: the committed sequence number of each epoch named there. */
-  z.object({ type: z.literal('welcome'), epochs: z.array(z.object({ epoch: epochText, hw: seq })) }),
+  z.object({ type: z.literal('welcome'), epochs: z.array(z.object({ epoch: epochText, hw: seq })).max(10_000) }),
   /** Nothing of this gateway is taken until a person acts. The agent keeps its data and says so. */
   z.object({ type: z.literal('refuse'), code: z.string().max(64), detail: z.string().max(500) }),
 ])

@@ -161,10 +161,12 @@ export interface ClockAnchor {
 /** A record of a kind this version does not know: kept byte for byte, never dropped. Covers one sequence number. */
 export interface OpaqueRecord {
   readonly kind: 'opaque'
+  /** The kind's code on the wire, 7-65535. */
   readonly code: number
   readonly bytes: Uint8Array
 }
 
+/** All numbers of a record are whole and at most 2^53 - 1 in size; times, counts, spans and counters are not negative. */
 export type LedgerRecord = Fix | SensorReading | TagEvent | ReceiverHealth | Gap | ClockAnchor | OpaqueRecord
 
 /** How many sequence numbers a record stands for. */
@@ -182,8 +184,8 @@ export interface Epoch {
 }
 
 /**
- * A run of the ledger of one gateway and epoch. `records` are in sequence order and together cover exactly
- * [first, last]; a batch's borders carry no meaning.
+ * A run of the ledger of one gateway and epoch. Sequence numbers start at 1. `records` are in sequence order and
+ * together cover exactly [first, last]; a batch's borders carry no meaning.
  */
 export interface Batch {
   readonly gateway: GatewayId
@@ -197,9 +199,9 @@ export function formatEpoch(epoch: Epoch): string {
   return `${epoch.counter}-${epoch.nonce}`
 }
 
-/** @returns undefined when the text is not `<counter>-<16 hex digits>` */
+/** @returns undefined when the text is not `<counter>-<16 hex digits>`, the counter without leading zeros */
 export function parseEpoch(text: string): Epoch | undefined {
-  const match = /^(\d{1,10})-([0-9a-f]{16})$/.exec(text)
+  const match = /^(0|[1-9]\d{0,9})-([0-9a-f]{16})$/.exec(text)
   if (!match?.[1] || !match[2]) return undefined
   return { counter: Number(match[1]), nonce: match[2] }
 }

@@ -12,7 +12,7 @@ export function parseWhole<T>(schema: z.ZodType<T>, value: unknown, { origin, co
   if (result.success) return result.data
   const problems = result.error.issues.flatMap(problemLines)
   const noun = problems.length === 1 ? 'problem' : 'problems'
-  throw new BioTrakrError(`${origin} has ${problems.length} ${noun}:\n${problems.join('\n')}\n`, { code, next })
+  throw new BioTrakrError(`${origin} has ${problems.length} ${noun}:\n${problems.join('\n')}`, { code, next })
 }
 
 interface Origin {

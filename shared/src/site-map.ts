@@ -42,7 +42,7 @@ const shapeSchema = z.strictObject({
     .default([]),
 })
 
-/** Also checks that names are unique and that everything named exists; reports all of it at once. */
+/** Also checks, once every value has the right form, that names are unique and that everything named exists. */
 export const siteMapSchema = shapeSchema.superRefine((map, context) => {
   const rooms = new Set<string>()
   map.rooms.forEach((room, i) => {

@@ -1,5 +1,8 @@
 import type { TagId } from './ids.ts'
 
+/** 0-65535 without leading zeros. */
+const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])'
+
 /**
  * Canonical tag identities: one spelling for one tag, everywhere. Hex is lower case, addresses have no separators.
  *
@@ -12,7 +15,7 @@ import type { TagId } from './ids.ts'
 const FORMS: readonly RegExp[] = [
   /^epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\x21-\x7e]{1,110})$/,
   /^ble:[0-9a-f]{12}$/,
-  /^ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\/\d{1,5}\/\d{1,5}$/,
+  new RegExp(`^ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}$`),
   /^eddystone:[0-9a-f]{20}\/[0-9a-f]{12}$/,
   /^dataset:[\x21-\x7e]{1,64}$/,
 ]
@@ -38,7 +41,7 @@ export function datasetTag(name: string): TagId | undefined {
 /** Identity of an iBeacon; `uuid` with hyphens in any case, major and minor 0-65535. */
 export function ibeaconTag(uuid: string, major: number, minor: number): TagId | undefined {
   const id = `ibeacon:${uuid.toLowerCase()}/${major}/${minor}`
-  return isTagId(id) && major <= 0xffff && minor <= 0xffff ? id : undefined
+  return isTagId(id) ? id : undefined
 }
 
 /** Identity of an Eddystone-UID beacon from its 20-digit namespace and 12-digit instance. */

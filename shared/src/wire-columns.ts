@@ -11,7 +11,6 @@ const MAX_TEXT_BYTES = 256
 export const NATURAL: Range = { min: 0, max: Number.MAX_SAFE_INTEGER }
 export const WHOLE: Range = { min: -Number.MAX_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Collects the columns of one block, then appends the block to the body. */
@@ -91,11 +90,7 @@ export class BlockWriter {
 
   texts(id: number, values: Iterable<string>, count: number): void {
     this.column.unsigned(count)
-    for (const value of values) {
-      const bytes = encoder.encode(value)
-      this.column.unsigned(bytes.length)
-      this.column.raw(bytes)
-    }
+    for (const value of values) this.column.text(value)
     this.close(id)
   }
 }
@@ -177,7 +172,7 @@ export class BlockReader {
       const { present, total } = presence(column, count)
       const lengths = column.unsignedAll(total, { min: 0, max: maxBytes })
       let next = 0
-      return present.map((has) => (has ? column.raw(lengths[next++] as number).slice() : undefined))
+      return present.map((has) => (has ? column.copy(lengths[next++] as number) : undefined))
     })
   }
 
@@ -186,7 +181,7 @@ export class BlockReader {
   }
 
   slices(id: number, lengths: Float64Array): Uint8Array[] {
-    return this.read(id, (column) => Array.from(lengths, (length) => column.raw(length).slice()))
+    return this.read(id, (column) => Array.from(lengths, (length) => column.copy(length)))
   }
 
   /** A dictionary: every entry must pass `check`. Empty when the column is left out. */
