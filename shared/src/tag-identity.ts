@@ -12,16 +12,18 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
  * - `eddystone:<namespace>/<instance>`: 20 and 12 hex digits (Eddystone-UID, github.com/google/eddystone)
  * - `dataset:<name>`: a tag of a recorded data set that carries no real identity
  */
-const FORMS: readonly RegExp[] = [
-  /^epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\x21-\x7e]{1,110})$/,
-  /^ble:[0-9a-f]{12}$/,
-  new RegExp(`^ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}$`),
-  /^eddystone:[0-9a-f]{20}\/[0-9a-f]{12}$/,
-  /^dataset:[\x21-\x7e]{1,64}$/,
+const FORMS = [
+  'epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\\x21-\\x7e]{1,110})',
+  'ble:[0-9a-f]{12}',
+  `ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
+  'eddystone:[0-9a-f]{20}/[0-9a-f]{12}',
+  'dataset:[\\x21-\\x7e]{1,64}',
 ]
+/** One expression, for every tag of every batch goes through it. */
+const TAG_ID = new RegExp(`^(?:${FORMS.join('|')})$`)
 
 export function isTagId(text: string): text is TagId {
-  return text.length <= 160 && FORMS.some((form) => form.test(text))
+  return text.length <= 160 && TAG_ID.test(text)
 }
 
 /** @param address 12 hex digits, with or without `:` or `-`, any case; @returns undefined for anything else */

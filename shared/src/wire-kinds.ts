@@ -23,8 +23,6 @@ export const BLOCK_DICTIONARIES = 0
 export const KIND = { fix: 1, sensor: 2, event: 3, health: 4, gap: 5, anchor: 6 } as const
 export const MAX_KIND_CODE = 0xffff
 
-export type KnownKind = keyof typeof KIND
-
 export const DICTIONARY = { tags: 1, rooms: 2, receivers: 3 } as const
 export const FIX = {
   tag: 1,
