@@ -94,12 +94,13 @@ export class Agent {
     const metrics = createMetrics(figures(() => this.health()))
     await this.#api.start()
     this.#sync.start()
+    for (const source of sources) await source.start((reading) => this.#take(reading))
+    // After the sources: a source's beat then comes before the window that it falls into closes.
     this.#timers.push(
       eventClock.every(WINDOW_MS, () => this.#closeWindows()),
       eventClock.every(RECEIVER_HEALTH_MS, () => this.#reportReceivers()),
       clock.every(GROUP_COMMIT_MS, () => this.#commit()),
     )
-    for (const source of sources) await source.start((reading) => this.#take(reading))
     log.info(
       {
         event: 'agent.started',

@@ -1,0 +1,31 @@
+import type { Client, Pool } from 'pg'
+
+import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
+
+/** What the operator does as the database's owner: the commands and the launcher reach it here. */
+export { applySite } from './record/site-apply.ts'
+export { parseSiteFile } from './record/site-file.ts'
+export { migrate, migrationStatus } from './upkeep/migrate.ts'
+
+/** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */
+export async function asOwner<T>(access: DatabaseOptions, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connectClient(access)
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Runs `work` with a small pool and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */
+export async function withOwnerPool<T>(access: DatabaseOptions, work: (pool: Pool) => Promise<T>): Promise<T> {
+  const pool = createPool({ ...access, max: 2 })
+  try {
+    await pool.query('select 1').catch((error: unknown) => {
+      throw databaseError(error, access)
+    })
+    return await work(pool)
+  } finally {
+    await pool.end()
+  }
+}

@@ -1,0 +1,30 @@
+import { pino } from 'pino'
+
+import { brokerAccess, databaseAccess } from '../access.ts'
+import { readConfig } from '../config.ts'
+import { startIngestProcess } from '../ingest-process.ts'
+import { nodeCompression } from '../node-compression.ts'
+import { systemClock } from '../system-clock.ts'
+import { askedToStop } from './stop.ts'
+
+interface IngestOptions {
+  readonly config: string
+  readonly stopOnStdinEnd: boolean
+}
+
+/** `biotrakr-cloud ingest`: until told to stop. */
+export async function runIngest({ config: file, stopOnStdinEnd }: IngestOptions): Promise<void> {
+  const config = readConfig(file)
+  const log = pino({ name: 'biotrakr-ingest', level: config.log.level })
+  const process = await startIngestProcess({
+    database: databaseAccess(config, 'biotrakr-ingest'),
+    broker: brokerAccess(config),
+    port: config.ingest.port,
+    clock: systemClock,
+    random: Math.random,
+    compression: nodeCompression,
+    log,
+  })
+  await askedToStop(stopOnStdinEnd)
+  await process.stop()
+}

@@ -1,0 +1,46 @@
+import { createIngester, type IngesterOptions } from './ingester.ts'
+import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
+import { refuseUnsafeRole } from './upkeep/privileges.ts'
+import { startProbeServer } from './upkeep/probe-server.ts'
+
+interface IngestProcessOptions extends Omit<IngesterOptions, 'pool'> {
+  readonly database: DatabaseOptions
+  /** Port on 127.0.0.1 for /health and /metrics; 0 = any free one. */
+  readonly port: number
+}
+
+/** The ingester may use two connections; the third answers what asks for its health. */
+const CONNECTIONS = 3
+
+/**
+ * One ingester with its connections and its probe server.
+ * @throws BioTrakrError DATABASE_UNREACHABLE, DATABASE_PRIVILEGE or PORT_IN_USE
+ */
+export async function startIngestProcess(options: IngestProcessOptions): Promise<{ stop(): Promise<void> }> {
+  const { database, port, log } = options
+  const onIdleError = (error: Error) =>
+    log.warn({ event: 'ingest.connection_lost', reason: error.message }, 'a database connection was lost')
+  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
+  try {
+    await refuseUnsafeRole(pool)
+  } catch (error) {
+    await pool.end()
+    throw databaseError(error, database)
+  }
+  const ingester = createIngester({ ...options, pool })
+  const health = async () => {
+    const status = ingester.status()
+    return { ok: status.broker.state === 'up' && status.database.breaker === 'closed', ...status }
+  }
+  const probe = await startProbeServer({ port, health, metrics: () => ingester.metrics.metrics() })
+  ingester.start()
+  log.info({ event: 'ingest.started', probe: probe.server.address() }, 'ingester started')
+  return {
+    async stop() {
+      await ingester.stop()
+      await probe.close()
+      await pool.end()
+      log.info({ event: 'ingest.stopped' }, 'ingester stopped')
+    },
+  }
+}
