@@ -33,7 +33,34 @@ const TAG_KINDS = ['rfid_uhf', 'rfid_hf', 'ble', 'ble_sensor', 'badge', 'qr', 'l
 const shortName = z.string().trim().min(1).max(200)
 const code = z.string().refine(isRoomId, 'must be a name of 1-64 characters')
 
-const shapeSchema = z.strictObject({
+/** Each list checks its own names, so that one broken list does not hide what is wrong in another. */
+function unique<Key extends string>(key: Key) {
+  return (items: readonly Readonly<Record<Key, string>>[], context: z.RefinementCtx) => {
+    const seen = new Set<string>()
+    items.forEach((item, i) => {
+      if (seen.has(item[key])) {
+        context.addIssue({ code: 'custom', path: [i, key], message: `"${item[key]}" is named twice` })
+      }
+      seen.add(item[key])
+    })
+  }
+}
+
+/** `code` is the name by which site maps and fixes know a room; `name` is the one people read. */
+const room = z.strictObject({ code, name: shortName.optional(), kind: z.enum(ROOM_KINDS).optional() })
+
+const gateway = z.strictObject({
+  name: z.string().refine(isGatewayId, 'must be 3-63 lower-case letters, digits and hyphens'),
+})
+
+const tag = z.strictObject({
+  identity: z.string().refine(isTagId, 'must be a tag identity such as ble:c30000123456'),
+  kind: z.enum(TAG_KINDS).optional(),
+  label: shortName.optional(),
+})
+
+/** An organisation, one facility of it, and what belongs to that. */
+export const siteSchema = z.strictObject({
   org: z.strictObject({
     slug: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1-63 lower-case letters, digits and hyphens'),
     name: shortName,
@@ -43,46 +70,9 @@ const shapeSchema = z.strictObject({
     name: shortName,
     timeZone: z.string().refine(isTimeZone, 'must be a time zone such as Europe/Berlin'),
   }),
-  /** `code` is the name by which site maps and fixes know the room; `name` is the one people read. */
-  rooms: z
-    .array(z.strictObject({ code, name: shortName.optional(), kind: z.enum(ROOM_KINDS).optional() }))
-    .max(10_000)
-    .default([]),
-  gateways: z
-    .array(
-      z.strictObject({
-        name: z.string().refine(isGatewayId, 'must be 3-63 lower-case letters, digits and hyphens'),
-      }),
-    )
-    .max(10_000)
-    .default([]),
-  tags: z
-    .array(
-      z.strictObject({
-        identity: z.string().refine(isTagId, 'must be a tag identity such as ble:c30000123456'),
-        kind: z.enum(TAG_KINDS).optional(),
-        label: shortName.optional(),
-      }),
-    )
-    .max(100_000)
-    .default([]),
-})
-
-/** Organisation, facility and what belongs to it. Names that occur twice are reported together with all else. */
-export const siteSchema = shapeSchema.superRefine((site, context) => {
-  const lists = [
-    ['rooms', 'code', site.rooms.map((room) => room.code)],
-    ['gateways', 'name', site.gateways.map((gateway) => gateway.name)],
-    ['tags', 'identity', site.tags.map((tag) => tag.identity)],
-  ] as const
-  for (const [list, key, names] of lists) {
-    const seen = new Set<string>()
-    names.forEach((name, i) => {
-      if (seen.has(name))
-        context.addIssue({ code: 'custom', path: [list, i, key], message: `"${name}" is named twice` })
-      seen.add(name)
-    })
-  }
+  rooms: z.array(room).max(10_000).superRefine(unique('code')).default([]),
+  gateways: z.array(gateway).max(10_000).superRefine(unique('name')).default([]),
+  tags: z.array(tag).max(100_000).superRefine(unique('identity')).default([]),
 })
 
 export type Site = z.output<typeof siteSchema>
