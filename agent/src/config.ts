@@ -77,7 +77,10 @@ const recordsSchema = z.strictObject({
 const configSchema = z.strictObject({
   gateway: z
     .string()
-    .refine(isGatewayId, 'must be 3-63 lower-case letters, digits or hyphens, starting with a letter or digit'),
+    .refine(
+      isGatewayId,
+      'must be 3-63 lower-case letters, digits or hyphens, starting with a letter or digit; ingester and serve are taken',
+    ),
   dataDir: path,
   siteMap: path,
   /** Allow-list of canonical tag identities: everything else is counted and forgotten. */

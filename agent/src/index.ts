@@ -1,6 +1,12 @@
-/** What the launcher and the tests of the whole system need of the agent. */
+/** What the launcher, the tests of the whole system and the measurements need of the agent. */
 export { type Dataset, datasetSiteMap, datasetTruth, readDataset, type TruthRow } from './acquire/dataset.ts'
 export { outboxPath } from './agent.ts'
+export { createFilter } from './filter/filter.ts'
 export type { AgentHealth } from './health.ts'
+export { emptyState, type LocateState, locate } from './locate/locate.ts'
 export { nodeCompression } from './node-compression.ts'
 export { inspectOutbox, type LedgerTally } from './outbox/inspect.ts'
+export type { Outbox } from './outbox/outbox.ts'
+export { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
+export { createSync } from './sync/sync.ts'
+export { systemClock } from './system-clock.ts'

@@ -7,6 +7,10 @@ describe('isGatewayId', () => {
     expect(isGatewayId(text)).toBe(true)
   })
 
+  it.each(['ingester', 'serve'])('leaves %s to the centre', (text) => {
+    expect(isGatewayId(text)).toBe(false)
+  })
+
   it.each([
     '',
     'gw',

@@ -18,8 +18,11 @@ export type GatewayId = Brand<string, 'GatewayId'>
  */
 const GATEWAY_PATTERN = /^[a-z0-9][a-z0-9-]{2,62}$/
 
+/** Broker users of the centre's own processes: a gateway of such a name would have their rights. */
+const RESERVED = new Set(['ingester', 'serve'])
+
 export function isGatewayId(text: string): text is GatewayId {
-  return GATEWAY_PATTERN.test(text)
+  return GATEWAY_PATTERN.test(text) && !RESERVED.has(text)
 }
 
 /** A name of a room or receiver: printable, trimmed, at most 64 characters. */
