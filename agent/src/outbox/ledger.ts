@@ -3,6 +3,7 @@ import {
   BioTrakrError,
   type Clock,
   formatEpoch,
+  type GapReason,
   type GatewayId,
   type LedgerRecord,
   seqSpan,
@@ -33,7 +34,7 @@ export interface LedgerOptions {
   readonly onLost?: ((run: LostRun) => void) | undefined
 }
 
-/** Records that memory had no place for while nothing could be stored; they become a gap at the next commit. */
+/** Records that have no number yet and never will be stored, for example because memory had no place for them. */
 interface Overflow {
   readonly count: number
   readonly fixes: number
@@ -137,7 +138,8 @@ export class Ledger<Body> implements Outbox {
 
   /** @returns false when something is left that could not be stored */
   #drain(): boolean {
-    if (this.#overflow && !this.#commit((draft) => this.#storeOverflow(draft))) return false
+    const overflow = this.#overflow
+    if (overflow && !this.#commit((draft) => this.#storeLoss(draft, overflow, 'evicted'))) return false
     this.#overflow = undefined
     while (this.#open.length > 0) {
       const group = this.#open.length > GROUP_RECORDS ? this.#open.slice(0, GROUP_RECORDS) : this.#open
@@ -176,33 +178,42 @@ export class Ledger<Body> implements Outbox {
 
   #storeGroup(draft: Draft, records: readonly LedgerRecord[]): void {
     const { counter } = this.#opened.epoch
-    const now = this.#now()
-    const run = describe(records, { epoch: counter, first: this.#mark(draft).last + 1, nowMs: now })
+    const nowMs = this.#now()
+    const run = describe(records, { epoch: counter, first: this.#mark(draft).last + 1, nowMs })
     const body = this.#store.pack(run, this.#opened.epoch, records)
-    makeRoom(this.#store, draft, { body, terms: { nowMs: now, graceMs: this.#options.graceMs } })
+    if (!body) {
+      this.#storeParts(draft, records)
+      return
+    }
+    makeRoom(this.#store, draft, { body, terms: { nowMs, graceMs: this.#options.graceMs } })
     this.#store.insert(run, body)
     const mark = this.#mark(draft)
     draft.marks.set(counter, { ...mark, last: run.last, fixes: mark.fixes + run.fixes })
     draft.committedFixes += run.fixes
   }
 
-  /** Numbers for what memory had to let go are given here, in the transaction that stores the gap over them. */
-  #storeOverflow(draft: Draft): void {
-    if (!this.#overflow) return
-    const { count, fixes, fromMs, toMs } = this.#overflow
+  /** Halves a group that cannot be stored until the record that is to blame stands alone; that one becomes a gap. */
+  #storeParts(draft: Draft, records: readonly LedgerRecord[]): void {
+    const half = records.length >> 1
+    if (half > 0) {
+      this.#storeGroup(draft, records.slice(0, half))
+      this.#storeGroup(draft, records.slice(half))
+      return
+    }
+    const now = this.#now()
+    const count = records.reduce((sum, record) => sum + seqSpan(record), 0)
+    this.#storeLoss(draft, { count, fixes: 0, fromMs: now, toMs: now }, 'corrupt')
+  }
+
+  /** Numbers for records that are lost before they had one are given here, in the transaction that stores the gap. */
+  #storeLoss(draft: Draft, { count, fixes, fromMs, toMs }: Overflow, reason: GapReason): void {
     const mark = this.#mark(draft)
+    const epoch = mark.epoch.counter
     const first = mark.last + 1
     const last = mark.last + count
-    draft.marks.set(mark.epoch.counter, { ...mark, last, fixes: mark.fixes + fixes })
-    loseRun(this.#store, draft, {
-      epoch: mark.epoch.counter,
-      first,
-      last,
-      lostFixes: fixes,
-      reason: 'evicted',
-      times: { fromMs, toMs },
-      nowMs: this.#now(),
-    })
+    draft.marks.set(epoch, { ...mark, last, fixes: mark.fixes + fixes })
+    const loss = { epoch, first, last, lostFixes: fixes, reason, times: { fromMs, toMs } }
+    loseRun(this.#store, draft, { ...loss, nowMs: this.#now() })
   }
 
   #lower(draft: Draft, mark: Mark, hw: number): void {
@@ -308,7 +319,7 @@ export class Ledger<Body> implements Outbox {
   }
 
   #now(): number {
-    return this.#options.clock.wallMs()
+    return Math.floor(this.#options.clock.wallMs())
   }
 }
 
@@ -316,10 +327,11 @@ function marksByCounter({ marks }: Opened): ReadonlyMap<number, Mark> {
   return new Map(marks.map((mark) => [mark.epoch.counter, mark]))
 }
 
+/** Whole milliseconds, whatever the record says: a gap over a bad record must itself be a good one. */
 function timesOf(record: LedgerRecord, nowMs: number): { fromMs: number; toMs: number } {
-  if (record.kind === 'gap') return { fromMs: record.fromMs, toMs: record.toMs }
-  const atMs = record.kind === 'opaque' ? nowMs : record.atMs
-  return { fromMs: atMs, toMs: atMs }
+  if (record.kind === 'opaque') return { fromMs: nowMs, toMs: nowMs }
+  const [from, to] = record.kind === 'gap' ? [record.fromMs, record.toMs] : [record.atMs, record.atMs]
+  return { fromMs: from >= 0 ? Math.floor(from) : nowMs, toMs: to >= 0 ? Math.ceil(to) : nowMs }
 }
 
 interface Place {

@@ -134,6 +134,8 @@ function coverWithGap<Body>(store: RunStore<Body>, mark: Mark, loss: Loss): void
   const last = after?.last ?? loss.last
   const gap: NewRun = { epoch, first, last, ...GAP_RUN, gap: reason, ...times, storedMs: loss.nowMs }
   const body = store.pack(gap, mark.epoch, [{ kind: 'gap', count: last - first + 1, reason, ...times }])
+  if (!body)
+    throw new BioTrakrError('A gap record cannot be encoded', { code: 'OUTBOX_DAMAGED', next: 'Report this fault' })
   const kept = run ?? before ?? after
   for (const part of joined) if (part !== kept) store.remove(part)
   if (kept) store.replace(kept, gap, body)

@@ -62,7 +62,8 @@ export interface RunStore<Body> {
   /** All of `work` or none of it; durable when it returns. */
   transact(work: () => void): void
   saveMark(mark: Mark): void
-  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Body
+  /** @returns undefined when these records could not be read back: one of them is not what the model allows */
+  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Body | undefined
   /** @returns undefined when the body is not what was stored for exactly this run */
   unpack(run: StoredRun, epoch: Epoch, body: Body): readonly LedgerRecord[] | undefined
   lacksRoom(body: Body): boolean

@@ -51,8 +51,7 @@ function toRun(row: Omit<RunRow, 'body'>): StoredRun {
 
 function toColumns(run: NewRun) {
   const gap = run.gap === undefined ? null : GAP_REASON[run.gap]
-  // A replay at another speed gives fractions of milliseconds; the columns are whole numbers.
-  return { ...run, gap, fromMs: Math.floor(run.fromMs), toMs: Math.ceil(run.toMs), storedMs: Math.floor(run.storedMs) }
+  return { ...run, gap }
 }
 
 /** Every epoch in order of opening. `first` is the lowest sequence number that still has a row. */

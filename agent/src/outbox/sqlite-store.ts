@@ -102,10 +102,12 @@ export class SqliteStore implements RunStore<Uint8Array> {
     this.#in().rows.saveMark(mark)
   }
 
-  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Uint8Array {
+  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Uint8Array | undefined {
     const { gateway, compression } = this.#options
     const { first, last } = run
     const batch = encodeBatch({ gateway, epoch, first, last, records }, compression)
+    // Read back once while the records are still at hand: a single bad one would take its whole group along later.
+    if (!decodeBatch(batch, compression).ok) return undefined
     return seal(batch, this.#dataKey(), this.#label(run, epoch))
   }
 
