@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -83,6 +83,17 @@ for (const { edition, url, wanted, how } of servers) {
     })
   })
 }
+
+it('lets the owner of a database migrate it who may create roles but is no superuser', async () => {
+  const database = await createTestDatabase({ migrated: false })
+  await database.ownerClient.query(`create role migrator login createrole password 'migrator'`)
+  await database.ownerClient.query('create database product owner migrator')
+  const login = { user: 'migrator', password: 'migrator', database: 'product' }
+  const migrator = await connectClient({ ...database.options('owner'), ...login })
+  expect((await migrate(migrator)).applied).toEqual(NAMES)
+  await migrator.end()
+  await database.stop()
+})
 
 const FEATURES: Readonly<Record<string, object>> = {
   plain: { hypertables: 0, jobs: [] },
@@ -227,6 +238,23 @@ describe('the migration runner', () => {
     await expect(migrate(client, { dir })).rejects.toMatchObject({ code: 'MIGRATION_FAILED' })
   })
 
+  it('waits for a busy table only briefly, and succeeds once it is free', async () => {
+    await migrate(client, { dir: folder({ '0001_one': 'create table public.one ()' }) })
+    const holder = await connectClient(database.options('owner'))
+    await holder.query('begin; lock table public.one')
+    add('0002_two', 'alter table public.one add column a int')
+    const run = migrate(client, { dir })
+    for (;;) {
+      const { rows } = await holder.query(
+        `select from pg_locks where relation = 'public.one'::regclass and not granted`,
+      )
+      if (rows.length > 0) break
+    }
+    await holder.query('rollback')
+    await holder.end()
+    expect((await run).applied).toEqual(['0002_two'])
+  })
+
   it('ends no transaction by itself in any migration of the product', () => {
     for (const { name, sql } of readMigrations(findMigrations())) {
       const code = sql.replace(/--.*$/gm, '').replace(/\$\$[\s\S]*?\$\$/g, '')
@@ -236,14 +264,18 @@ describe('the migration runner', () => {
     }
   })
 
-  it('applies to a second database of a server whose roles exist already', async () => {
-    cpSync(findMigrations(), folder({}), { recursive: true })
-    await migrate(client, { dir })
-    await client.query('create database second')
-    const second = await connectClient({ ...database.options('owner'), database: 'second' })
-    expect((await migrate(second, { dir })).applied).toEqual(NAMES)
-    await second.end()
-    await client.query('drop schema iam, site, rtls, telemetry cascade')
+  it('applies to several databases of one server at once, and to one whose roles exist already', async () => {
+    folder({})
+    const names = ['first', 'second', 'third']
+    for (const name of names) await client.query(`create database ${name}`)
+    const sessions = await Promise.all(
+      names.map((name) => connectClient({ ...database.options('owner'), database: name })),
+    )
+    const [early, late, last] = sessions as [Client, Client, Client]
+    const results = await Promise.all([migrate(early), migrate(late)])
+    results.push(await migrate(last))
+    expect(results.map(({ applied }) => applied)).toEqual([NAMES, NAMES, NAMES])
+    for (const session of sessions) await session.end()
   })
 
   async function exists(table: string): Promise<boolean> {

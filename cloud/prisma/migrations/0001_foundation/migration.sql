@@ -25,8 +25,11 @@ begin
       null;
     end;
   end loop;
-  -- Whoever migrates acts as bt_owner from here on. A superuser may do so without being a member.
-  if not pg_catalog.pg_has_role(current_user, 'bt_owner', 'member') then
+  -- Whoever migrates acts as bt_owner from here on. A superuser may do so without being a member; since PostgreSQL 16
+  -- the creator of a role is a member of it, but may not act as it.
+  if not pg_catalog.pg_has_role(current_user, 'bt_owner',
+    case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end)
+  then
     execute format('grant bt_owner to %I', current_user);
   end if;
 end

@@ -7,10 +7,13 @@ begin
   if not exists (select from pg_catalog.pg_extension where extname = 'timescaledb') then
     return;
   end if;
-  -- The extension reports to its maker by default; a hospital's server does not.
-  if (select pg_has_role(datdba, 'usage') from pg_catalog.pg_database where datname = current_database()) then
+  -- The extension reports to its maker by default; a hospital's server does not. Some versions let only a superuser set
+  -- this, and then it is for the server's own configuration to say.
+  begin
     execute format('alter database %I set timescaledb.telemetry_level = off', current_database());
-  end if;
+  exception when insufficient_privilege then
+    null;
+  end;
   -- TimescaleDB runs jobs as the owner of the hypertable and refuses an owner without LOGIN. A connection limit of 0
   -- still keeps everyone else from logging in by this role, since background workers are not counted.
   if current_setting('timescaledb.license', true) = 'timescale'
