@@ -4,6 +4,7 @@ import {
   type Epoch,
   encodeBatch,
   type Fix,
+  type Gap,
   type GatewayId,
   type LedgerRecord,
   METHOD,
@@ -28,14 +29,24 @@ export interface Stream {
   readonly epoch: Epoch
 }
 
-/** Where a record belongs and against what it is judged. */
-export interface Context {
+/**
+ * Where a record belongs and against what it is judged. One object for a whole run, moved on from record to record: an
+ * object for each of a hundred thousand records a second would cost more than the rest of the work on them.
+ */
+export interface Cursor {
   readonly stream: Stream
   readonly lookup: Lookup
   /** Present time, wall milliseconds. */
   readonly nowMs: number
   /** When the record reached us: the window of accepted event times ends shortly after it. */
   readonly receivedMs: number
+  /** Event times are taken as they are: somebody decided so. */
+  readonly anyTime: boolean
+  /** Sequence number of the record; for a gap the first one that is not yet committed. */
+  seq: number
+  /** Keys of the record's tag and room, once found. */
+  tagId: number
+  roomId: number | null
 }
 
 /** Why a record is not stored. Codes are stable. */
@@ -102,22 +113,17 @@ const MAX_EVIDENCE_BYTES = 256
 
 /**
  * Puts one record into the draft.
- * @param seq its sequence number; for a gap the first one that is not yet committed
  * @returns why it cannot be stored; the draft is then unchanged
  */
-export function place(
-  draft: Draft,
-  record: LedgerRecord,
-  at: Context & { readonly seq: number },
-): Rejection | undefined {
+export function place(draft: Draft, record: LedgerRecord, at: Cursor): Rejection | undefined {
   if (record.kind === 'opaque') {
     return { code: 'KIND_UNKNOWN', detail: `record kind ${record.code} is not known to this version` }
   }
   if (record.kind === 'gap') {
-    placeGap(draft, record.count, { ...at, record })
+    placeGap(draft, record, at)
     return undefined
   }
-  const late = outsideTime(record.atMs, at.receivedMs)
+  const late = at.anyTime ? undefined : outsideTime(record.atMs, at.receivedMs)
   if (late) return late
   if (record.kind === 'anchor') {
     const { stream, seq } = at
@@ -127,34 +133,27 @@ export function place(
   return record.kind === 'health' ? placeHealth(draft, record, at) : placeTagged(draft, record, at)
 }
 
-type At = Context & { readonly seq: number }
-
 function outsideTime(atMs: number, receivedMs: number): Rejection | undefined {
   if (atMs >= receivedMs - MAX_AGE_MS && atMs <= receivedMs + MAX_AHEAD_MS) return undefined
   const side = atMs < receivedMs ? 'older than 35 days' : 'more than 5 minutes ahead'
   return { code: 'TIME_RANGE', detail: `event time ${atMs} ms is ${side}` }
 }
 
-function placeGap(
-  draft: Draft,
-  count: number,
-  at: At & { readonly record: Extract<LedgerRecord, { kind: 'gap' }> },
-): void {
-  const { stream, seq, record, receivedMs } = at
+function placeGap(draft: Draft, record: Gap, { stream, seq, receivedMs }: Cursor): void {
   // The times only describe what was lost, so a wrong clock there is bounded instead of refused.
   const bounded = (ms: number) => Math.min(Math.max(ms, 0), receivedMs + MAX_AHEAD_MS)
   draft.gaps.push({
     orgId: stream.gateway.orgId,
     streamId: stream.id,
     first: seq,
-    last: seq + count - 1,
+    last: seq + record.count - 1,
     reason: record.reason,
     fromMs: bounded(record.fromMs),
     toMs: bounded(record.toMs),
   })
 }
 
-function placeHealth(draft: Draft, record: ReceiverHealth, { stream, seq }: At): undefined {
+function placeHealth(draft: Draft, record: ReceiverHealth, { stream, seq }: Cursor): undefined {
   const rows = draft.writers.health
   const receiver = Buffer.from(record.receiver)
   rows.row(10, receiver.length)
@@ -170,17 +169,19 @@ function placeHealth(draft: Draft, record: ReceiverHealth, { stream, seq }: At):
   rows.int64(record.errors)
 }
 
-function placeTagged(draft: Draft, record: Fix | SensorReading | TagEvent, at: At): Rejection | undefined {
+function placeTagged(draft: Draft, record: Fix | SensorReading | TagEvent, at: Cursor): Rejection | undefined {
   const tagId = at.lookup.tag(record.tag)
   if (tagId === undefined) return { code: 'TAG_UNKNOWN', detail: `tag ${record.tag} is not registered` }
   const roomId = record.room === null ? null : at.lookup.room(record.room)
   if (roomId === undefined) return { code: 'ROOM_UNKNOWN', detail: `room "${record.room}" is not registered` }
+  at.tagId = tagId
+  at.roomId = roomId
   const wrong = wrongValue(record)
   if (wrong) return { code: 'VALUE_RANGE', detail: `${wrong} is out of range` }
-  if (record.kind === 'fix') return placeFix(draft, record, { ...at, tagId, roomId })
+  if (record.kind === 'fix') return placeFix(draft, record, at)
   const rows = record.kind === 'sensor' ? draft.writers.sensors : draft.writers.events
   rows.row(9)
-  keys(rows, record, { ...at, tagId, roomId })
+  keys(rows, record.atMs, at)
   if (record.kind === 'sensor') {
     rows.int16(SENSOR[record.sensor])
     rows.int32(record.milli)
@@ -190,8 +191,6 @@ function placeTagged(draft: Draft, record: Fix | SensorReading | TagEvent, at: A
   }
   return undefined
 }
-
-type Resolved = At & { readonly tagId: number; readonly roomId: number | null }
 
 /** @returns the name of a value the column cannot hold */
 function wrongValue(record: Fix | SensorReading | TagEvent): string | undefined {
@@ -207,11 +206,10 @@ function isBetween(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max
 }
 
-function placeFix(draft: Draft, fix: Fix, at: Resolved): undefined {
-  const { tagId, roomId, seq, stream } = at
+function placeFix(draft: Draft, fix: Fix, at: Cursor): undefined {
   const rows = draft.writers.fixes
   rows.row(16, fix.evidence?.length ?? 0)
-  keys(rows, fix, at)
+  keys(rows, fix.atMs, at)
   rows.int32(fix.spanMs)
   rows.int16(METHOD[fix.method])
   rows.int16(REASON[fix.reason])
@@ -222,13 +220,12 @@ function placeFix(draft: Draft, fix: Fix, at: Resolved): undefined {
   rows.float32OrNull(metres(fix.accuracyCm))
   if (fix.evidence) rows.bytes(fix.evidence)
   else rows.null()
-  const { orgId, facilityId } = stream.gateway
-  draft.positions.consider({ fix, tagId, roomId, seq }, { orgId, facilityId, streamId: stream.id }, at.nowMs)
+  draft.positions.consider(fix, at)
 }
 
 /** The seven columns with which every table of a tag's history begins. */
-function keys(rows: RowWriter, record: { readonly atMs: number }, { stream, tagId, roomId, seq }: Resolved): void {
-  rows.time(record.atMs)
+function keys(rows: RowWriter, atMs: number, { stream, tagId, roomId, seq }: Cursor): void {
+  rows.time(atMs)
   rows.int32(stream.gateway.orgId)
   rows.int32(stream.gateway.facilityId)
   rows.int32(tagId)

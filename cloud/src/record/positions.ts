@@ -8,27 +8,22 @@ interface Candidate {
   readonly facilityId: number
   readonly tagId: number
   readonly streamId: number
+  fix: Fix
   roomId: number | null
-  tMs: number
+  seq: number
   sinceMs: number
   /** Last known room before the present one, as far as this transaction saw it. */
   lastRoomId: number | null
-  seq: number
-  fix: Fix
 }
 
-export interface PositionSource {
-  readonly orgId: number
-  readonly facilityId: number
-  readonly streamId: number
-}
-
-/** Places of one fix, already resolved. */
-export interface PlacedFix {
-  readonly fix: Fix
+/** Where a fix came from and what its names stand for. */
+export interface FixSource {
+  readonly stream: { readonly id: number; readonly gateway: { readonly orgId: number; readonly facilityId: number } }
   readonly tagId: number
   readonly roomId: number | null
   readonly seq: number
+  /** Present time, wall milliseconds. */
+  readonly nowMs: number
 }
 
 /** A clock ahead by more than this must not keep a tag's position from being updated for as long as it was ahead. */
@@ -57,7 +52,7 @@ export function createNewestKnown(): NewestKnown {
 }
 
 export interface PositionDraft {
-  consider(placed: PlacedFix, source: PositionSource, nowMs: number): void
+  consider(fix: Fix, source: FixSource): void
   /** One statement, rows sorted by tag: two transactions that upsert in different orders deadlock. */
   write(client: ClientBase): Promise<void>
   /** To be called after the commit. */
@@ -71,16 +66,14 @@ export interface PositionDraft {
 export function createPositionDraft(known: NewestKnown): PositionDraft {
   const candidates = new Map<number, Candidate>()
   return {
-    consider: (placed, source, nowMs) => {
-      const { fix, tagId } = placed
-      if (fix.atMs > nowMs + MAX_AHEAD_MS || fix.atMs < (known.get(tagId) ?? -Infinity)) return
+    consider: (fix, source) => {
+      const { tagId } = source
+      if (fix.atMs > source.nowMs + MAX_AHEAD_MS || fix.atMs < (known.get(tagId) ?? -Infinity)) return
       const candidate = candidates.get(tagId)
-      if (!candidate || candidate.streamId !== source.streamId) {
-        if (candidate && !wins(placed, source, candidate)) return
-        candidates.set(tagId, firstCandidate(placed, source))
-      } else if (wins(placed, source, candidate)) {
-        advance(candidate, placed)
-      }
+      if (!candidate) candidates.set(tagId, candidateOf(fix, source))
+      else if (!wins(fix, source, candidate)) return
+      else if (candidate.streamId !== source.stream.id) candidates.set(tagId, candidateOf(fix, source))
+      else advance(candidate, fix, source)
     },
     write: async (client) => {
       if (candidates.size === 0) return
@@ -88,29 +81,28 @@ export function createPositionDraft(known: NewestKnown): PositionDraft {
       await client.query({ name: 'positions', text: UPSERT, values: columnsOf(rows) })
     },
     remember: () => {
-      for (const { tagId, tMs } of candidates.values()) known.learn(tagId, tMs)
+      for (const { tagId, fix } of candidates.values()) known.learn(tagId, fix.atMs)
     },
   }
 }
 
-function wins(placed: PlacedFix, source: PositionSource, candidate: Candidate): boolean {
-  const { fix } = placed
-  if (fix.atMs !== candidate.tMs) return fix.atMs > candidate.tMs
+function wins(fix: Fix, source: FixSource, candidate: Candidate): boolean {
+  if (fix.atMs !== candidate.fix.atMs) return fix.atMs > candidate.fix.atMs
   if (fix.confidence !== candidate.fix.confidence) return fix.confidence > candidate.fix.confidence
-  return source.streamId > candidate.streamId
+  return source.stream.id > candidate.streamId
 }
 
-function firstCandidate({ fix, tagId, roomId, seq }: PlacedFix, source: PositionSource): Candidate {
-  return { ...source, tagId, roomId, seq, fix, tMs: fix.atMs, sinceMs: fix.atMs, lastRoomId: null }
+function candidateOf(fix: Fix, { stream, tagId, roomId, seq }: FixSource): Candidate {
+  const { orgId, facilityId } = stream.gateway
+  return { orgId, facilityId, tagId, streamId: stream.id, fix, roomId, seq, sinceMs: fix.atMs, lastRoomId: null }
 }
 
-function advance(candidate: Candidate, { fix, roomId, seq }: PlacedFix): void {
+function advance(candidate: Candidate, fix: Fix, { roomId, seq }: FixSource): void {
   if (roomId !== candidate.roomId) {
     if (candidate.roomId !== null) candidate.lastRoomId = candidate.roomId
     candidate.roomId = roomId
     candidate.sinceMs = fix.atMs
   }
-  candidate.tMs = fix.atMs
   candidate.seq = seq
   candidate.fix = fix
 }
@@ -146,14 +138,15 @@ on conflict (org_id, tag_id) do update set
   map_version = excluded.map_version
 where (excluded.t, excluded.confidence, excluded.stream_id) > (p.t, p.confidence, p.stream_id)`
 
-function columnsOf(rows: readonly Candidate[]): unknown[] {
-  const of = (value: (row: Candidate) => number | null) => rows.map(value)
+function columnsOf(rows: readonly Candidate[]): string[] {
+  // Array literals made here: the driver escapes every element of an array as if it were a text.
+  const of = (value: (row: Candidate) => number | null) => `{${rows.map((row) => value(row) ?? 'NULL').join()}}`
   return [
     of((row) => row.orgId),
     of((row) => row.facilityId),
     of((row) => row.tagId),
     of((row) => row.roomId),
-    of((row) => row.tMs),
+    of((row) => row.fix.atMs),
     of((row) => row.sinceMs),
     of((row) => row.lastRoomId),
     of((row) => METHOD[row.fix.method]),

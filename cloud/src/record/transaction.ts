@@ -190,7 +190,7 @@ interface RecordsOfRun {
 function draftRecords(draft: Draft, group: Group<Run>, run: RecordsOfRun): void {
   const { stream, lookup, recording } = run
   const { wallMs, compression } = recording
-  const at = { stream, lookup, nowMs: wallMs, receivedMs: wallMs, seq: run.first }
+  const at = { stream, lookup, nowMs: wallMs, receivedMs: wallMs, anyTime: false, seq: 0, tagId: 0, roomId: null }
   let next = run.first
   for (const record of run.records) {
     const last = next + seqSpan(record) - 1
