@@ -44,7 +44,7 @@ interface Track {
 }
 
 /** Memory of the smoothing, milliseconds: a tag at rest is averaged for long, a moving one must be followed. */
-const MEMORY_MS = { rest: 10_000, moving: 2500 }
+const MEMORY_MS = { rest: 6000, moving: 2500 }
 /** A window's age counts within these bounds: a tag that is heard every ten seconds keeps a memory of several windows. */
 const STEP_MS = { min: 1000, max: 3000 }
 /** What was heard before so long a pause says nothing any more. */
@@ -52,7 +52,7 @@ const PAUSE_MS = 60_000
 /** One motion bit holds for this long, as most adverts carry none. */
 const MOVING_MS = 6000
 const MARGIN_DB = { rest: 4, moving: 2 }
-const HOLD_MS = { rest: 5000, moving: 1000 }
+const HOLD_MS = { rest: 4000, moving: 1000 }
 /** Below this no receiver of a room really hears the tag. */
 const WEAKEST_DBM = -100
 
@@ -77,7 +77,7 @@ export function locate(
   if (window.sightings.length === 0) {
     return { state: { ...state, index }, located: unknown(window, 'not_heard') }
   }
-  const track = advance(before, window)
+  const track = advance(before, onlyMapped(window, index))
   const ranked = rankRooms(index, track.signal, track.movingMs > 0)
   const settled = settle(track, ranked, window.atMs - (before?.atMs ?? window.atMs))
   state.tracks.set(window.tag, settled)
@@ -92,6 +92,11 @@ function makeRoom({ tracks, maxTags }: LocateState): number {
   if (tracks.size <= maxTags || oldest === undefined) return 0
   tracks.delete(oldest)
   return 1
+}
+
+/** Strangers must not crowd the ward's own receivers out of a tag's memory. */
+function onlyMapped(window: TagWindow, { roomOf }: RoomIndex): TagWindow {
+  return { ...window, sightings: window.sightings.filter(({ receiver }) => roomOf.has(receiver)) }
 }
 
 /** A clock that stepped back counts as no time passed. */
@@ -141,7 +146,7 @@ function answer(window: TagWindow, { room }: Track, ranked: readonly Candidate[]
 
 /** Fitted on simulated wards: the share of right answers at each lead over the next room. Never certain. */
 function confidenceOf(leadDb: number): number {
-  const probability = 1 / (1 + Math.exp(-(0.6 + leadDb / 6)))
+  const probability = 1 / (1 + Math.exp(-(0.3 + leadDb / 4.6)))
   return Math.round(1000 * Math.min(0.99, Math.max(0.05, probability)))
 }
 

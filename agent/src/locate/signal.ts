@@ -18,7 +18,7 @@ export const NO_SIGNAL: Signal = { windows: 0, levels: new Map() }
 /** A reader that only reports presence (LF, HF) reaches a metre: as good as a strong signal. */
 const PRESENCE_DBM = -55
 /** What a receiver loses when it hears none of the windows, dB; in between, in proportion. */
-const MISSED_DB = 12
+const MISSED_DB = 8
 /** Receivers kept per tag, those with the most weight. */
 const MAX_RECEIVERS = 32
 const FORGOTTEN = 0.02
