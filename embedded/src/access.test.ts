@@ -6,7 +6,7 @@ import { brokerUsers, covers } from './access.ts'
 const password = { file: '', text: 'x' }
 const ward = 'ward-1' as GatewayId
 const other = 'ward-2' as GatewayId
-const users = brokerUsers(ward, { gateway: password, ingester: password, serve: password })
+const users = Object.values(brokerUsers(ward, { gateway: password, ingester: password, serve: password }))
 
 function may(name: string, action: 'read' | 'write', topic: string): boolean {
   return users.find((user) => user.name === name)?.[action].some((pattern) => covers(pattern, topic)) ?? false

@@ -17,23 +17,23 @@ interface Passwords {
 }
 
 /** The product's broker users: a gateway sees its own tree only, and the server that shows positions writes nothing. */
-export function brokerUsers(gateway: GatewayId, passwords: Passwords): BrokerUser[] {
+export function brokerUsers(gateway: GatewayId, passwords: Passwords): Record<keyof Passwords, BrokerUser> {
   const own = (pattern: string) => pattern.replace('%u', gateway)
-  return [
-    {
+  return {
+    gateway: {
       name: gateway,
       password: passwords.gateway,
       read: [own(aclPatterns.gatewayRead)],
       write: [own(aclPatterns.gatewayWrite)],
     },
-    {
+    ingester: {
       name: 'ingester',
       password: passwords.ingester,
       read: [aclPatterns.centreRead],
       write: [aclPatterns.centreWrite],
     },
-    { name: 'serve', password: passwords.serve, read: [filters.live, filters.state], write: [] },
-  ]
+    serve: { name: 'serve', password: passwords.serve, read: [filters.live, filters.state], write: [] },
+  }
 }
 
 /**

@@ -25,9 +25,12 @@ const newFolder = () => {
   return openDataFolder(join(root, 'data'), account)
 }
 const prepare = (folder: DataFolder, choice: BrokerChoice) => {
-  const [gateway, ingester, serve] = ['gateway', 'ingester', 'serve'].map((name) => folder.password(name))
-  const users = brokerUsers(ward, { gateway: gateway!, ingester: ingester!, serve: serve! })
-  return prepareBroker(folder, account, { choice, users })
+  const users = brokerUsers(ward, {
+    gateway: folder.password('gateway'),
+    ingester: folder.password('ingester'),
+    serve: folder.password('serve'),
+  })
+  return prepareBroker(folder, account, { choice, users: Object.values(users) })
 }
 const mosquitto = await prepare(newFolder(), 'mosquitto').catch(() => undefined)
 afterAll(() => {
@@ -119,12 +122,13 @@ describe.each(['mosquitto', 'aedes'] as const)('the broker %s', (choice) => {
   })
 
   it.skipIf(skip)(`${why}keeps passwords out of its files and command line`, () => {
-    const { command, args, mark } = broker.child
+    const { config } = broker
+    const { command, args } = broker.child
     const secret = folder.password('ingester')
     expect([command, ...args].join(' ')).not.toContain(secret.text)
-    expect(readFileSync(mark, 'utf8')).not.toContain(secret.text)
+    expect(readFileSync(config, 'utf8')).not.toContain(secret.text)
     expect(statSync(secret.file).mode & 0o777).toBe(0o600)
-    expect(statSync(mark).mode & 0o777).toBe(0o600)
+    expect(statSync(config).mode & 0o777).toBe(0o600)
   })
 
   it.skipIf(skip)(`${why}says whether it has shared subscriptions`, async () => {

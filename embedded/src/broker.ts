@@ -22,6 +22,8 @@ export interface Broker {
   readonly kind: 'mosquitto' | 'aedes'
   readonly version: string
   readonly url: string
+  /** Its configuration file. */
+  readonly config: string
   readonly child: ChildSpec
 }
 
@@ -62,12 +64,12 @@ export async function prepareBroker(
     const home = makeServerFolder(join(folder.serverPath, 'broker'), account)
     const config = writeMosquitto(home, account, { port, users })
     const [command, args] = endWithParent(found.program, ['-c', config], 'SIGTERM')
-    const child = { ...common, command, args, mark: config, cwd: '/', ...(account && { account }) }
-    return { kind: 'mosquitto', version: found.version, url, child }
+    const child = { ...common, command, args, cwd: '/', ...(account && { account }) }
+    return { kind: 'mosquitto', version: found.version, url, config, child }
   }
-  const file = folder.write('config/broker.json', `${JSON.stringify(brokerFile(port, users), undefined, 2)}\n`)
-  const { args, env } = nodeProgram('broker', [file])
-  return { kind: 'aedes', version: '2', url, child: { ...common, command: process.execPath, args, env, mark: file } }
+  const config = folder.write('config/broker.json', `${JSON.stringify(brokerFile(port, users), undefined, 2)}\n`)
+  const { args, env } = nodeProgram('broker', [config])
+  return { kind: 'aedes', version: '2', url, config, child: { ...common, command: process.execPath, args, env } }
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { type ChildEvent, type ChildSpec, endLeftover, SupervisedChild } from './child.ts'
+import { type ChildEvent, type ChildSpec, SupervisedChild } from './child.ts'
 import { isAlive } from './processes.ts'
 
 const READY = "require('fs').writeFileSync(process.argv[1], String(process.pid)); setInterval(() => {}, 1000);"
@@ -30,7 +30,6 @@ function specOf(script: string): ChildSpec {
     command: process.execPath,
     args: ['-e', script, flag],
     cwd: folder,
-    mark: flag,
     logFile: join(folder, 'example.log'),
     pidFile: join(folder, 'example.pid'),
     prepare: async () => rmSync(flag, { force: true }),
@@ -109,25 +108,5 @@ describe('a supervised child', () => {
     const child = supervise(specOf(READY))
     await child.start()
     expect(() => process.kill(-(child.pid() ?? 0), 0)).not.toThrow()
-  })
-})
-
-describe('what a killed launcher left behind', () => {
-  it('is ended by its pid file', async () => {
-    const spec = specOf(READY)
-    const child = supervise(spec)
-    await child.start()
-    const pid = child.pid() ?? 0
-    const stopped = child.stop()
-    writeFileSync(spec.pidFile, `${pid}\n`)
-    await Promise.all([stopped, endLeftover(spec)])
-    expect(isAlive(pid)).toBe(false)
-  })
-
-  it('is left alone when the process id has gone to somebody else', async () => {
-    const spec = specOf(READY)
-    writeFileSync(spec.pidFile, `${process.pid}\n`)
-    expect(await endLeftover(spec)).toBe(false)
-    expect(existsSync(spec.pidFile)).toBe(false)
   })
 })

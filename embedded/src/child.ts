@@ -16,7 +16,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BioTrakrError, backoffMs, type Random } from '@biotrakr/shared'
 
 import type { Account } from './account.ts'
-import { endOrphan } from './processes.ts'
 
 /** One process of the product and how to run it. */
 export interface ChildSpec {
@@ -26,8 +25,6 @@ export interface ChildSpec {
   readonly cwd: string
   readonly account?: Account
   readonly env?: Readonly<Record<string, string>>
-  /** A path that only this data folder's processes have on their command line. */
-  readonly mark: string
   readonly logFile: string
   readonly pidFile: string
   /** Runs before every start: clears away what a killed run left. */
@@ -223,16 +220,4 @@ function lastLines(file: string, count: number): string {
     .map((line) => `  ${line}`.trimEnd())
     .join('\n')
     .trimEnd()
-}
-
-/** Ends the process that a killed launcher left behind under this description, if there is one. */
-export async function endLeftover(spec: ChildSpec): Promise<boolean> {
-  if (!existsSync(spec.pidFile)) return false
-  const pid = Number.parseInt(readFileSync(spec.pidFile, 'utf8'), 10)
-  const found =
-    Number.isInteger(pid) &&
-    pid > 1 &&
-    (await endOrphan(pid, spec.mark, { polite: spec.stopSignal, withinMs: spec.stopWithinMs }))
-  rmSync(spec.pidFile, { force: true })
-  return found
 }

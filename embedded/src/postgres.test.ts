@@ -107,7 +107,7 @@ describe('PostgreSQL in awkward places', () => {
       expect(existsSync(join(path, 'WHERE-THE-DATABASE-IS.txt'))).toBe(true)
       const postgres = await prepare('auto', path)
       await start(postgres)
-      expect(statSync(postgres.child.mark).uid).toBe(account?.uid)
+      expect(statSync(postgres.data).uid).toBe(account?.uid)
       expect(await ask(postgres, 'select 1::text')).toEqual(['1'])
       await running.pop()?.stop()
       rmSync(folder.serverPath, { recursive: true, force: true })
@@ -147,7 +147,7 @@ describe('PostgreSQL in awkward places', () => {
 
   it('removes a pid file whose process id has gone to somebody else', async () => {
     const first = await prepare('auto')
-    writeFileSync(join(first.child.mark, 'postmaster.pid'), `${process.pid}\n`)
+    writeFileSync(join(first.data, 'postmaster.pid'), `${process.pid}\n`)
     await start(first)
     expect(await ask(first, 'select 1::text')).toEqual(['1'])
   })

@@ -16,9 +16,19 @@ import { endOrphan, endWithParent, isAlive } from './processes.ts'
 export interface Postgres {
   readonly binaries: PostgresBinaries
   readonly port: number
+  /** The cluster's folder. */
+  readonly data: string
   /** How to reach it as its superuser. */
-  readonly superuser: pg.ClientConfig
+  readonly superuser: Login
   readonly child: ChildSpec
+}
+
+export interface Login {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
 }
 
 const SUPERUSER = 'postgres'
@@ -59,6 +69,7 @@ export async function preparePostgres(
   return {
     binaries,
     port,
+    data,
     superuser,
     child: {
       name: 'postgresql',
@@ -66,7 +77,6 @@ export async function preparePostgres(
       args,
       cwd: account ? '/' : cwd,
       ...(account && { account }),
-      mark: data,
       logFile: folder.at('log', 'postgresql.log'),
       pidFile: folder.at('run', 'postgresql.pid'),
       prepare: () => endPostmaster(pidFile, data),
@@ -80,7 +90,7 @@ export async function preparePostgres(
 }
 
 /** True when somebody can log in and ask something. */
-async function answers(config: pg.ClientConfig): Promise<boolean> {
+async function answers(config: Login): Promise<boolean> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 2_000 })
   client.on('error', () => undefined)
   try {

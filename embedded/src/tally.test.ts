@@ -18,11 +18,12 @@ const stored = (parts: Partial<StoredEpoch>): StoredEpoch => ({
 describe('the comparison of store and database', () => {
   it('finds nothing wrong when every id is there once, as a row, a gap or in quarantine', () => {
     const there = stored({ rows: 8, fixes: 7, runs: [run(1, 4), run(7, 10)], gaps: [run(5)], quarantined: [run(6)] })
-    expect(tallyLedger([{ epoch, last: 10, fixes: 9 }], [there])).toEqual({
+    expect(tallyLedger([{ epoch, last: 10, acked: 10, fixes: 9 }], [there])).toEqual({
       records: 10,
       fixes: 9,
       committed: 7,
       lost: 0,
+      waiting: 0,
       duplicated: 0,
       gaps: 1,
       quarantined: 1,
@@ -31,19 +32,30 @@ describe('the comparison of store and database', () => {
   })
 
   it('counts and names the ids that are nowhere', () => {
-    const tally = tallyLedger([{ epoch, last: 10, fixes: 10 }], [stored({ rows: 5, runs: [run(3, 5), run(8, 9)] })])
+    const tally = tallyLedger(
+      [{ epoch, last: 10, acked: 10, fixes: 10 }],
+      [stored({ rows: 5, runs: [run(3, 5), run(8, 9)] })],
+    )
     expect(tally.lost).toBe(5)
     expect(tally.lostRuns).toEqual([run(1, 2), run(6, 7), run(10)].map((lost) => ({ ...lost, epoch })))
   })
 
   it('counts everything of an epoch that the database does not know as lost', () => {
-    expect(tallyLedger([{ epoch, last: 3, fixes: 3 }], []).lost).toBe(3)
-    expect(tallyLedger([{ epoch, last: 0, fixes: 0 }], []).lost).toBe(0)
+    expect(tallyLedger([{ epoch, last: 3, acked: 3, fixes: 3 }], []).lost).toBe(3)
+    expect(tallyLedger([{ epoch, last: 0, acked: 0, fixes: 0 }], []).lost).toBe(0)
+  })
+
+  it('tells what the gateway still keeps from what is lost', () => {
+    const tally = tallyLedger(
+      [{ epoch, last: 10, acked: 6, fixes: 10 }],
+      [stored({ rows: 7, runs: [run(1, 4), run(6, 8)] })],
+    )
+    expect(tally).toMatchObject({ lost: 1, waiting: 2, lostRuns: [{ epoch, ...run(5) }] })
   })
 
   it('counts copies beyond the first, within the rows and between rows, gaps and quarantine', () => {
     const there = stored({ rows: 6, runs: [run(1, 4)], gaps: [run(4, 5)], quarantined: [run(5)] })
-    expect(tallyLedger([{ epoch, last: 5, fixes: 0 }], [there])).toMatchObject({ lost: 0, duplicated: 4 })
+    expect(tallyLedger([{ epoch, last: 5, acked: 5, fixes: 0 }], [there])).toMatchObject({ lost: 0, duplicated: 4 })
   })
 
   it('agrees with counting one by one, whatever the runs', () => {
@@ -58,7 +70,7 @@ describe('the comparison of store and database', () => {
         )
         const there = new Set(ids)
         const missing = Array.from({ length: last }, (_, i) => i + 1).filter((id) => !there.has(id))
-        const tally = tallyLedger([{ epoch, last, fixes: 0 }], [stored({ gaps, quarantined })])
+        const tally = tallyLedger([{ epoch, last, acked: last, fixes: 0 }], [stored({ gaps, quarantined })])
         expect(tally.lost).toBe(missing.length)
         expect(tally.duplicated).toBe(ids.length - there.size)
       }),

@@ -9,6 +9,8 @@ export interface OutboxEpoch {
   readonly epoch: string
   /** Newest sequence number given, that is the number of ids, since they begin at 1 and have no hole. */
   readonly last: number
+  /** Up to here the centre has confirmed everything; what is above, the store still keeps for sending. */
+  readonly acked: number
   readonly fixes: number
 }
 
@@ -32,8 +34,10 @@ export interface LedgerTally {
   readonly fixes: number
   /** Fixes in the database. */
   readonly committed: number
-  /** Ids that are nowhere in the database. */
+  /** Ids that are nowhere in the database, although the gateway holds them for confirmed. */
   readonly lost: number
+  /** Ids that are not in the database yet and that the gateway still keeps. */
+  readonly waiting: number
   /** Copies beyond the first, over all ids. */
   readonly duplicated: number
   readonly gaps: number
@@ -54,6 +58,7 @@ export function tallyLedger(outbox: readonly OutboxEpoch[], stored: readonly Sto
     fixes: sum('fixes'),
     committed: sum('committed'),
     lost: sum('lost'),
+    waiting: sum('waiting'),
     duplicated: sum('duplicated'),
     gaps: sum('gaps'),
     quarantined: sum('quarantined'),
@@ -61,16 +66,17 @@ export function tallyLedger(outbox: readonly OutboxEpoch[], stored: readonly Sto
   }
 }
 
-function tallyEpoch({ epoch, last, fixes }: OutboxEpoch, stored: StoredEpoch | undefined): LedgerTally {
+function tallyEpoch({ epoch, last, acked, fixes }: OutboxEpoch, stored: StoredEpoch | undefined): LedgerTally {
   const lists = stored ? [stored.runs, stored.gaps, stored.quarantined] : []
   const everywhere = lists.flat()
-  const missing = holes(everywhere, last)
+  const missing = holes(everywhere, acked)
   const ids = stored ? size(stored.runs) : 0
   return {
     records: last,
     fixes,
     committed: stored?.fixes ?? 0,
     lost: size(missing),
+    waiting: size(holes(everywhere, last)) - size(missing),
     // An id that is both a row and a gap, or in quarantine as well, is there twice.
     duplicated: stored ? stored.rows - ids + (size(everywhere) - union(everywhere)) : 0,
     gaps: stored ? size(stored.gaps) : 0,
