@@ -2,7 +2,9 @@ import type { Client, Pool } from 'pg'
 
 import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 
-/** What the operator does as the database's owner: the commands and the launcher reach it here. */
+/** What the operator does by hand: the commands and the launcher reach it here. */
+export { listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
+export { retryQuarantine } from './record/replay.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
@@ -18,7 +20,7 @@ export async function asOwner<T>(access: DatabaseOptions, work: (client: Client)
 }
 
 /** Runs `work` with a small pool and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */
-export async function withOwnerPool<T>(access: DatabaseOptions, work: (pool: Pool) => Promise<T>): Promise<T> {
+export async function withPool<T>(access: DatabaseOptions, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = createPool({ ...access, max: 2 })
   try {
     await pool.query('select 1').catch((error: unknown) => {

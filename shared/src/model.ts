@@ -121,7 +121,7 @@ export interface TagEvent {
   readonly tag: TagId
   readonly room: RoomId | null
   readonly event: TagEventKind
-  /** The tag's own counter, 0 where it has none. */
+  /** The tag's own counter, 0 where it has none; for motion 1 = began to move, 0 = came to rest. */
   readonly value: number
   readonly atMs: number
 }

@@ -1,9 +1,10 @@
 import { BioTrakrError, explainError } from '@biotrakr/shared'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
+import { listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { importSite } from './site.ts'
 
 const EXIT_CODES = `
@@ -23,6 +24,7 @@ function program(): Command {
   addMigrate(cloud)
   addIngest(cloud)
   addSite(cloud)
+  addQuarantine(cloud)
   quitByThrowing(cloud)
   return cloud
 }
@@ -31,12 +33,14 @@ function withConfig(command: Command): Command {
   return command.requiredOption('-c, --config <file>', 'configuration file of this process (YAML)')
 }
 
+function withJson(command: Command): Command {
+  return command.option('--json', 'one JSON document instead of plain lines', false)
+}
+
 function addMigrate(cloud: Command): void {
   const group = cloud.command('migrate').description('bring the database schema up to date (as its owner)')
   withConfig(group.command('deploy', { isDefault: true }).description('apply what is pending')).action(runMigrations)
-  withConfig(group.command('status').description('say which migrations are applied'))
-    .option('--json', 'one JSON document instead of plain lines', false)
-    .action(showMigrations)
+  withJson(withConfig(group.command('status').description('say which migrations are applied'))).action(showMigrations)
 }
 
 function addIngest(cloud: Command): void {
@@ -47,9 +51,37 @@ function addIngest(cloud: Command): void {
 
 function addSite(cloud: Command): void {
   const group = cloud.command('site').description('what the centre knows of a building (as the owner)')
-  withConfig(group.command('import <file>').description('register organisation, facility, rooms, gateways and tags'))
-    .option('--json', 'one JSON document instead of plain lines', false)
-    .action(importSite)
+  withJson(
+    withConfig(group.command('import <file>').description('register organisation, facility, rooms, gateways and tags')),
+  ).action(importSite)
+}
+
+function addQuarantine(cloud: Command): void {
+  const group = cloud.command('quarantine').description('records and batches that could not be stored (as bt_ingest)')
+  withJson(withConfig(group.command('list').description('what is there, oldest first')))
+    .option('--gateway <name>', 'only of this gateway')
+    .addOption(new Option('--state <state>', 'which entries').choices(['new', 'replayed', 'discarded']).default('new'))
+    .option('--limit <n>', 'at most this many, 1 to 1000', wholeNumber, 100)
+    .option('--after <id>', 'only entries with a greater id', wholeNumber, 0)
+    .action(listEntries)
+  withJson(withConfig(group.command('show').description('one entry, and what can be read of it')))
+    .argument('<id>', 'id as `list` says it', wholeNumber)
+    .action(showEntry)
+  withJson(withConfig(group.command('retry').description('store what can be stored by now, for example known tags')))
+    .argument('[ids...]', 'ids as `list` says them', wholeNumbers)
+    .option('--all', 'all entries that wait', false)
+    .option('--any-time', 'take event times outside the accepted window as they are', false)
+    .action((ids: number[] | undefined, options) => retryEntries(ids ?? [], options))
+}
+
+function wholeNumber(text: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isNaN(value)) throw new InvalidArgumentError('must be a whole number')
+  return value
+}
+
+function wholeNumbers(text: string, before: number[] | undefined): number[] {
+  return [...(before ?? []), wholeNumber(text)]
 }
 
 function quitByThrowing(command: Command): void {

@@ -1,5 +1,5 @@
 import { databaseAccess } from '../access.ts'
-import { applySite, parseSiteFile, withOwnerPool } from '../administration.ts'
+import { applySite, parseSiteFile, withPool } from '../administration.ts'
 import { readConfig } from '../config.ts'
 
 interface SiteOptions {
@@ -11,7 +11,7 @@ interface SiteOptions {
 export async function importSite(file: string, { config, json }: SiteOptions): Promise<void> {
   const access = databaseAccess(readConfig(config), 'biotrakr-site')
   const site = parseSiteFile(file)
-  const result = await withOwnerPool(access, (pool) => applySite(pool, site))
+  const result = await withPool(access, (pool) => applySite(pool, site))
   const { created, updated, unchanged } = result
   process.stdout.write(
     json ? `${JSON.stringify(result)}\n` : `${created} created, ${updated} updated, ${unchanged} unchanged\n`,
