@@ -1,0 +1,173 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import SQLite from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { bulkyFixAt, fixAt, optionsIn, range } from './outbox.fixtures.ts'
+import { readAll } from './outbox.laws.ts'
+import type { LostRun, Outbox } from './outbox.ts'
+import { openSqliteOutbox, type SqliteOutboxOptions } from './sqlite-outbox.ts'
+
+let folder: string
+let lost: LostRun[]
+let outbox: Outbox | undefined
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'outbox-'))
+  lost = []
+})
+afterEach(() => {
+  outbox?.close()
+  outbox = undefined
+  rmSync(folder, { recursive: true })
+})
+
+function open(changes: Partial<SqliteOutboxOptions> = {}): Outbox {
+  outbox = openSqliteOutbox({ ...optionsIn(folder), onLost: (run) => lost.push(run), ...changes })
+  return outbox
+}
+
+function bytesOnDisk(): number {
+  const names = readdirSync(folder).filter((name) => name.startsWith('outbox.db'))
+  return names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
+}
+
+describe('the bound in bytes', () => {
+  it('is never passed, log included, however groups, acknowledgements and rewinds are mixed', () => {
+    const box = open()
+    const { epoch, bound } = box.status()
+    let most = 0
+    for (const group of range(0, 200)) {
+      const size = 1 + ((group * 71) % 200)
+      for (const i of range(group * 200, size)) box.append(bulkyFixAt(i))
+      box.flush()
+      const last = box.held()[0]?.last ?? 0
+      if (group % 7 === 0 && group < 70) box.acknowledge(epoch, Math.floor(last * 0.9))
+      if (group % 31 === 0) box.rewind(epoch, Math.floor(last / 2))
+      most = Math.max(most, bytesOnDisk())
+      expect(box.status().bytes).toBeLessThanOrEqual(bound)
+    }
+    expect(most).toBeLessThanOrEqual(bound)
+    expect(most).toBeGreaterThan(bound / 2)
+    expect(box.status()).toMatchObject({ fault: undefined })
+    expect(lost.length).toBeGreaterThan(0)
+  })
+
+  it('holds against a reader that keeps the log from being emptied, and storing goes on when it is gone', () => {
+    const box = open({ waitingRecords: 100_000 })
+    box.append(fixAt(0))
+    box.flush()
+    const reader = new SQLite(optionsIn(folder).path, { readonly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM run').get()
+    for (const i of range(1, 200 * 60)) {
+      box.append(bulkyFixAt(i))
+      if (i % 1000 === 0) expect(bytesOnDisk()).toBeLessThanOrEqual(box.status().bound)
+    }
+    expect(box.status().fault).toMatchObject({ code: 'OUTBOX_FULL' })
+    expect(box.status().open).toBeGreaterThan(200)
+    reader.close()
+    box.flush()
+    expect(box.status()).toMatchObject({ fault: undefined, open: 0 })
+    expect(bytesOnDisk()).toBeLessThanOrEqual(box.status().bound)
+    const seen = readAll(box).map(({ seq }) => seq)
+    expect(seen.at(-1)).toBe(200 * 60 + 1)
+  })
+
+  it('keeps a larger store as it is, without letting it grow, when the bound is lowered', () => {
+    const large = open({ maxBytes: 8 * 1024 * 1024 })
+    for (const i of range(0, 200 * 100)) large.append(bulkyFixAt(i))
+    large.close()
+    const before = statSync(optionsIn(folder).path).size
+    expect(before).toBeGreaterThan(4 * 1024 * 1024)
+    const box = open()
+    expect(lost).toEqual([])
+    for (const i of range(0, 200 * 20)) box.append(bulkyFixAt(i))
+    box.close()
+    expect(statSync(optionsIn(folder).path).size).toBeLessThanOrEqual(before)
+    expect(lost.length).toBeGreaterThan(0)
+    outbox = undefined
+  })
+})
+
+describe('a store that cannot be written for a while', () => {
+  /** Another program's transaction: the plainest way in which SQLite refuses a commit. */
+  function block(): { release(): void } {
+    const other = new SQLite(optionsIn(folder).path)
+    other.exec('BEGIN IMMEDIATE')
+    return { release: () => other.close() }
+  }
+
+  it('keeps records in memory, says so, and stores them in order when it can', () => {
+    const box = open()
+    const blocked = block()
+    for (const i of range(0, 450)) box.append(fixAt(i))
+    box.flush()
+    expect(box.status()).toMatchObject({ open: 450, fault: { code: 'OUTBOX_FULL' } })
+    expect(box.peek(undefined, { records: 10 })).toBeUndefined()
+    blocked.release()
+    box.flush()
+    expect(box.status()).toMatchObject({ open: 0, fault: undefined })
+    expect(readAll(box).map(({ record }) => record)).toEqual(range(0, 450).map(fixAt))
+    expect(lost).toEqual([])
+  })
+
+  it('turns the oldest of too many waiting records into a gap', () => {
+    const box = open({ waitingRecords: 300 })
+    const { epoch } = box.status()
+    box.append(fixAt(0))
+    box.flush()
+    const blocked = block()
+    for (const i of range(1, 450)) box.append(fixAt(i))
+    expect(box.status()).toMatchObject({ open: 300, evicted: 150 })
+    blocked.release()
+    box.flush()
+    const read = readAll(box)
+    expect(read[1]).toMatchObject({ seq: 2, record: { kind: 'gap', count: 150, reason: 'evicted' } })
+    expect(read.slice(2).map(({ record }) => record)).toEqual(range(151, 300).map(fixAt))
+    expect(lost).toEqual([{ epoch, first: 2, last: 151, reason: 'evicted' }])
+    expect(box.status()).toMatchObject({ evicted: 150, open: 0, fault: undefined })
+  })
+})
+
+const canMount = process.platform === 'linux' && process.getuid?.() === 0
+const needsMount = canMount ? '' : ' [skipped: mounting a small tmpfs needs root on Linux]'
+
+describe('a full disk', () => {
+  it.skipIf(!canMount && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1')(
+    `neither stops the agent nor loses what fits in memory${needsMount}`,
+    () => {
+      const mount = join(folder, 'small')
+      mkdirSync(mount)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount])
+      try {
+        folder = mount
+        const box = open({ maxBytes: 64 * 1024 * 1024 })
+        box.append(fixAt(0))
+        box.flush()
+        writeFileSync(join(mount, 'other-program'), Buffer.alloc(2_000_000))
+        for (const i of range(1, 5000)) box.append(bulkyFixAt(i))
+        box.flush()
+        expect(box.status()).toMatchObject({ fault: { code: 'OUTBOX_FULL' } })
+        expect(box.status().open).toBeGreaterThan(1000)
+        expect(readAll(box).length).toBeGreaterThan(0)
+        rmSync(join(mount, 'other-program'))
+        const waited = box.status().open
+        box.flush()
+        expect(box.status().open).toBeLessThan(waited)
+        expect(readAll(box).map(({ record }) => record)).toEqual(
+          [fixAt(0), ...range(1, 5000).map(bulkyFixAt)].slice(0, 5001 - box.status().open),
+        )
+        expect(lost).toEqual([])
+        box.close()
+        outbox = undefined
+      } finally {
+        folder = join(mount, '..')
+        execFileSync('umount', ['-l', mount])
+      }
+    },
+  )
+})
