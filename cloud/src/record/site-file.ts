@@ -60,7 +60,7 @@ const tag = z.strictObject({
 })
 
 /** An organisation, one facility of it, and what belongs to that. */
-export const siteSchema = z.strictObject({
+const siteSchema = z.strictObject({
   org: z.strictObject({
     slug: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1-63 lower-case letters, digits and hyphens'),
     name: shortName,

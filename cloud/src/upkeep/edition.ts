@@ -5,7 +5,7 @@ import type { ClientBase, Pool } from 'pg'
  * How this database keeps history: `timescale` in hypertables with compression, hourly aggregates and retention
  * (Community licence); `apache` in hypertables only; `plain` in ordinary tables.
  */
-export type EditionMode = 'timescale' | 'apache' | 'plain'
+type EditionMode = 'timescale' | 'apache' | 'plain'
 
 export interface Edition {
   readonly mode: EditionMode

@@ -29,7 +29,7 @@ export interface MigrateResult {
  * - `unfinished`: begun by another tool and neither finished nor taken back
  * - `missing`: applied, but its file is not there: the database is newer than this program
  */
-export type MigrationState = 'applied' | 'pending' | 'changed' | 'unfinished' | 'missing'
+type MigrationState = 'applied' | 'pending' | 'changed' | 'unfinished' | 'missing'
 
 export interface MigrationStatus {
   readonly name: string
