@@ -119,8 +119,11 @@ describe('applying a site', () => {
 })
 
 describe('a site file', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'biotrakr-site-'))
+  afterAll(() => rmSync(dir, { recursive: true }))
+
   function written(text: string): string {
-    const path = join(mkdtempSync(join(tmpdir(), 'biotrakr-site-')), 'site.yaml')
+    const path = join(dir, 'site.yaml')
     writeFileSync(path, text)
     return path
   }
@@ -128,7 +131,6 @@ describe('a site file', () => {
   it('is YAML with the lists left out that are not needed', () => {
     const path = written('org: {slug: a, name: A}\nfacility: {code: m, name: M, timeZone: UTC}\n')
     expect(parseSiteFile(path)).toMatchObject({ org: { slug: 'a' }, rooms: [], gateways: [], tags: [] })
-    rmSync(path)
   })
 
   it('reports names that occur twice, by their place', () => {

@@ -109,28 +109,35 @@ async function startCluster(): Promise<Cluster> {
     throw trouble(`initdb failed: ${init.error?.message ?? init.stderr}`)
   }
   const port = await freePort()
-  const child = spawn(join(bin, 'postgres'), serverArguments(data, port), {
+  const child = spawn('/bin/sh', ['-c', KEEPER, 'sh', folder, join(bin, 'postgres'), ...serverArguments(data, port)], {
     ...account,
     cwd: folder,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['pipe', 'ignore', 'pipe'],
   })
-  const clean = () => {
-    child.kill('SIGQUIT')
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
-  }
-  process.once('exit', clean)
   await ready(child)
   return {
     options: { host: '127.0.0.1', port, database: 'postgres', user: 'owner', password },
     stop: async () => {
-      process.removeListener('exit', clean)
       const ended = new Promise((resolve) => child.once('exit', resolve))
-      child.kill('SIGINT')
+      child.stdin.end()
       await ended
-      rmSync(folder, { recursive: true, force: true })
     },
   }
 }
+
+/**
+ * Stops the server and removes its folder when our end of its standard input closes, which also happens when a test run
+ * is killed and can clean up nothing itself.
+ */
+const KEEPER = `
+  folder=$1; shift
+  exec 3<&0
+  "$@" & server=$!
+  { read -r _ <&3; kill -INT $server; } 2>/dev/null & watcher=$!
+  wait $server; code=$?
+  kill $watcher 2>/dev/null
+  cd / && rm -rf "$folder"
+  exit $code`
 
 function serverArguments(data: string, port: number): string[] {
   const settings = {
