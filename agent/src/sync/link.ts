@@ -11,7 +11,15 @@ import type { IClientOptions, IConnackPacket, MqttClient } from 'mqtt'
 
 import { type BrokerAccess, brokerName, connectOptions } from './connect-options.ts'
 import { connectDelayMs, failed, freshPace, type Pace, type PaceLimits, steady, tried } from './pace.ts'
-import { connectRefused, disconnected, publishRefused, RC, subscribeRefused, unreachable } from './reasons.ts'
+import {
+  closedSilently,
+  connectRefused,
+  disconnected,
+  publishRefused,
+  RC,
+  subscribeRefused,
+  unreachable,
+} from './reasons.ts'
 
 /** What the broker said it takes; the protocol's own maximum where it said nothing. */
 export interface LinkLimits {
@@ -67,6 +75,7 @@ export class Link {
   #pace: Pace = freshPace
   #holdMs = 0
   #unconfirmed = 0
+  #pubackCode = 0
   #receiveMaximum = MAX_IN_FLIGHT
   #isUp = false
   #isStopping = false
@@ -155,10 +164,17 @@ export class Link {
     this.#client = client
     let isExplained = false
     client.on('connect', (packet) => this.#connected(client, packet))
-    client.on('message', (_topic, payload) => this.#listener.message(payload.toString('utf8')))
+    client.on('message', (_topic, payload) => {
+      if (this.#isAlive()) this.#listener.message(payload.toString('utf8'))
+    })
+    // The callback of a publish is given the message back instead of the PUBACK, and runs right after this event.
+    client.on('packetreceive', (packet) => {
+      if (packet.cmd === 'puback') this.#pubackCode = packet.reasonCode ?? 0
+    })
     client.on('disconnect', ({ reasonCode = 0 }) => {
       isExplained = reasonCode !== 0
       if (isExplained) this.#wasDropped(reasonCode)
+      client.stream.destroy()
     })
     client.on('error', (error) => {
       // An error ends the connection and only `close` decides what comes next, so that no failure is handled twice.
@@ -168,7 +184,7 @@ export class Link {
     })
     client.on('close', () => {
       if (!isExplained && !this.#isStopping) {
-        this.#report(unreachable(new Error('the line was closed without a word'), this.#name()))
+        this.#report(closedSilently(this.#name()))
       }
       this.#closed(client)
     })
@@ -232,9 +248,10 @@ export class Link {
     const client = this.#client
     if (client === undefined || !this.#isAlive()) return false
     this.#unconfirmed += 1
-    client.publish(topic, asBuffer(payload), { qos: 1, retain: isRetained }, (error, packet) => {
+    client.publish(topic, asBuffer(payload), { qos: 1, retain: isRetained }, (error) => {
       if (client !== this.#client) return
-      const code = reasonOf(error, packet)
+      const code = error ? reasonOf(error) : this.#pubackCode
+      // Without a code no PUBACK came: the connection is ending.
       if (code === undefined) return
       this.#unconfirmed -= 1
       answered(code)
@@ -290,13 +307,8 @@ interface Sending {
   readonly answered: (code: number) => void
 }
 
-/** @returns undefined when no PUBACK came, because the connection ended */
-function reasonOf(error: unknown, packet: unknown): number | undefined {
-  if (error instanceof Error) {
-    return 'code' in error && typeof error.code === 'number' && error.code >= 0x80 ? error.code : undefined
-  }
-  const has = typeof packet === 'object' && packet !== null && 'reasonCode' in packet
-  return has && typeof packet.reasonCode === 'number' ? packet.reasonCode : 0
+function reasonOf(error: Error): number | undefined {
+  return 'code' in error && typeof error.code === 'number' && error.code >= 0x80 ? error.code : undefined
 }
 
 function subackCode(packet: unknown): number | undefined {

@@ -190,3 +190,11 @@ export function unreachable(cause: Error, broker: string): BioTrakrError {
     cause,
   })
 }
+
+/** A broker that takes over a connection for a second client of the same name does not always say so first. */
+export function closedSilently(broker: string): BioTrakrError {
+  return new BioTrakrError(`the connection to the broker ${broker} was closed without a word`, {
+    code: 'BROKER_UNREACHABLE',
+    next: 'Look at the log of the broker; a second box with the same gateway id would show there too.',
+  })
+}

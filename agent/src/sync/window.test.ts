@@ -273,14 +273,13 @@ function world(epochs: readonly number[], fates: readonly { delayMs: number; isL
     const told = hw.get(epoch) ?? 0
     carry(() => apply({ type: 'ack', epoch, hw: told }))
   }
+  const mark = (marks: ReadonlyMap<string, number>, epoch: string) => marks.get(epoch) ?? 0
   const peek = () => {
-    const from = names.find((name) => (acked.get(name) ?? 0) < (last.get(name) ?? 0))
-    const cursor = state.cursor ?? (from && { epoch: from, seq: acked.get(from) ?? 0 })
-    if (cursor === undefined) return undefined
-    for (const epoch of names.slice(names.indexOf(cursor.epoch))) {
-      const seq = epoch === cursor.epoch ? cursor.seq : (acked.get(epoch) ?? 0)
-      const end = last.get(epoch) ?? 0
-      if (seq < end) return { epoch, first: seq + 1, last: Math.min(end, seq + 7) }
+    const { cursor } = state
+    const from = names.findIndex((name) => (cursor ? cursor.epoch === name : mark(acked, name) < mark(last, name)))
+    for (const epoch of from < 0 ? [] : names.slice(from)) {
+      const seq = epoch === cursor?.epoch ? cursor.seq : mark(acked, epoch)
+      if (seq < mark(last, epoch)) return { epoch, first: seq + 1, last: Math.min(mark(last, epoch), seq + 7) }
     }
     return undefined
   }
