@@ -6,27 +6,34 @@ export interface SilenceWatch {
   ask(): void
   /** Nothing is due any more. */
   answered(): void
+  /** As `answered`, and lets go of the timer, which would otherwise keep an ending process up. */
+  stop(): void
 }
 
 /** Calls `silent` when an answer is `limitMs` late, and again every `limitMs` as long as it stays away. */
 export function createSilenceWatch(clock: Clock, limitMs: number, silent: () => void): SilenceWatch {
   let askedMs: number | undefined
-  let _timer: Timer | undefined
+  let timer: Timer | undefined
   // One timer that looks when it fires: acks come by the hundred a second and need not set a new one each.
   const look = (): void => {
-    _timer = undefined
+    timer = undefined
     if (askedMs === undefined) return
     const leftMs = askedMs + limitMs - clock.monoMs()
     if (leftMs <= 0) silent()
-    _timer = clock.after(leftMs > 0 ? leftMs : limitMs, look)
+    timer = clock.after(leftMs > 0 ? leftMs : limitMs, look)
   }
   return {
     ask() {
       askedMs ??= clock.monoMs()
-      _timer ??= clock.after(limitMs, look)
+      timer ??= clock.after(limitMs, look)
     },
     answered() {
       askedMs = undefined
+    },
+    stop() {
+      askedMs = undefined
+      timer?.cancel()
+      timer = undefined
     },
   }
 }

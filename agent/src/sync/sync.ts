@@ -264,7 +264,7 @@ class Uplink implements Sync {
     this.#stage = stage
     this.#greeter.cancel()
     this.#slowRetry?.cancel()
-    this.#silence.answered()
+    this.#silence.stop()
     this.#ledger.close()
     this.#settle()
   }
