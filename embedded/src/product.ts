@@ -66,10 +66,11 @@ export async function startProduct(parts: ProductParts): Promise<Product> {
     const gateway = configureGateway(parts, { user: users.gateway, brokerUrl: broker.url, apiPort: ports.agent })
     const words = ['run', '--config', gateway.config, '--flush-seconds', String(FLUSH_SECONDS)]
     const agent = nodeChild(folder, 'agent', { program: 'agent', words, port: ports.agent })
-    const centre = (['ingest', 'serve'] as const).map((name) =>
-      nodeChild(folder, name, { program: 'cloud', words: [name, '--config', configs[name]], port: ports[name] }),
-    )
-    await Promise.all([...centre, agent].map((child) => household.start(child)))
+    const centre = (name: 'ingest' | 'serve') =>
+      nodeChild(folder, name, { program: 'cloud', words: [name, '--config', configs[name]], port: ports[name] })
+    // A gateway that greets before anybody listens has to wait and greet again.
+    const gatewayUp = household.start(centre('ingest')).then(() => household.start(agent))
+    await Promise.all([household.start(centre('serve')), gatewayUp])
     return {
       ...gateway,
       webUrl: `http://127.0.0.1:${ports.serve}/`,
