@@ -6,7 +6,7 @@ import SQLite from 'better-sqlite3'
 import { readMarks, type StoreRow } from './sqlite-rows.ts'
 import { checkSchema } from './sqlite-schema.ts'
 
-export interface EpochTally {
+interface EpochTally {
   readonly epoch: string
   /** Lowest sequence number still held; `last + 1` when none is. */
   readonly first: number

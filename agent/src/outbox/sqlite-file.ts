@@ -76,6 +76,7 @@ export function lock(path: string): Database {
     return holder
   } catch (cause) {
     holder.close()
+    if (!(cause instanceof SQLite.SqliteError && cause.code === 'SQLITE_BUSY')) throw cause
     throw new BioTrakrError(`The outbox ${path} is open in another process`, {
       code: 'OUTBOX_OPEN',
       cause,

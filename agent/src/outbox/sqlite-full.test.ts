@@ -142,7 +142,7 @@ describe('a full disk', () => {
     () => {
       const mount = join(folder, 'small')
       mkdirSync(mount)
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount])
+      execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount])
       try {
         folder = mount
         const box = open({ maxBytes: 64 * 1024 * 1024 })
@@ -166,7 +166,7 @@ describe('a full disk', () => {
         outbox = undefined
       } finally {
         folder = join(mount, '..')
-        execFileSync('umount', ['-l', mount])
+        execFileSync('/bin/umount', ['-l', mount])
       }
     },
   )

@@ -233,6 +233,11 @@ describe('a store that is not as it was left', () => {
     expect(readAll(open())).toHaveLength(3)
   })
 
+  it('says so when the store cannot be opened at all', () => {
+    writeFileSync(join(folder, 'a-file'), '')
+    expect(() => open({ path: join(folder, 'a-file', 'outbox.db') })).toThrow(code('OUTBOX_OPEN'))
+  })
+
   it('refuses a bound that leaves no room', () => {
     expect(() => open({ maxBytes: 1_000_000 })).toThrow(code('CONFIG_INVALID'))
   })

@@ -68,12 +68,11 @@ export class SqliteStore implements RunStore<Uint8Array> {
   /** Opens the store and begins a new epoch, durable before it returns. */
   open(): Opened {
     const { path, keyFile } = this.#options
-    this.#lock = lock(path)
     try {
+      this.#lock = lock(path)
       this.#key = loadDataKey(path, { keyFile, isFreshStore: isFresh(path) })
-      return this.#openFile()
+      return this.#openOrReplace()
     } catch (error) {
-      if (isDamage(error)) return this.replaceDamaged(error)
       this.close()
       throw openError(path, error)
     }
@@ -171,6 +170,15 @@ export class SqliteStore implements RunStore<Uint8Array> {
     this.#closeFile()
     this.#lock?.close()
     this.#lock = undefined
+  }
+
+  #openOrReplace(): Opened {
+    try {
+      return this.#openFile()
+    } catch (error) {
+      if (isDamage(error)) return this.replaceDamaged(error)
+      throw error
+    }
   }
 
   #openFile(): Opened {
