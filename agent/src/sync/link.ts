@@ -22,7 +22,7 @@ import {
 } from './reasons.ts'
 
 /** What the broker said it takes; the protocol's own maximum where it said nothing. */
-export interface LinkLimits {
+interface LinkLimits {
   /** QoS 1 messages that may wait for a PUBACK at once. */
   readonly receiveMaximum: number
   /** Largest packet in bytes; undefined = not said. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -132,12 +132,13 @@ describe.skipIf(isMissing)(`sync and what a broker may forbid${why}`, () => {
     const { sync, problem } = syncAt({ url: broker.url }, { outbox, batchRecords: 10, speed: 100 })
     await until('all is acknowledged', () => outbox.status().unacknowledged === 0)
     centre.isMute = true
+    const before = sync.status().published
     outbox.add(100)
     sync.notifyCommitted()
     await until('it complains', () => problem()?.code === 'SYNC_NO_ACK')
     expect(problem()?.message).toContain('no commit ack for 30 s')
     // 8 at first, then one each after 2, 6, 14 and 30 s.
-    expect(sync.status().published).toBeLessThanOrEqual(10 + 8 + 5)
+    expect(sync.status().published - before).toBeLessThanOrEqual(8 + 5)
     centre.isMute = false
     await until('all is acknowledged', () => outbox.status().unacknowledged === 0)
     expect(centre.inserted.get(EPOCH)).toBe(200)
@@ -150,6 +151,22 @@ describe.skipIf(isMissing)(`sync and what a broker may forbid${why}`, () => {
     expect(problem()).toMatchObject({ code: 'BROKER_REFUSED' })
     expect(problem()?.message).toMatch(/refused the connection: not authorised, reason 0x87/)
     expect(problem()?.next).toContain('password')
+  })
+
+  it('finds the size that fits when the broker only closes the connection for a large message', async () => {
+    const broker = endLater(await startMosquitto(['allow_anonymous true', 'max_packet_size 3000']))
+    const centre = await centreAt(broker.url)
+    const outbox = arrayOutbox(5_000)
+    const connectUntold: SyncOptions['connect'] = (options) => {
+      const client = mqtt.connect(options)
+      return client.prependListener('connect', (packet) => {
+        delete packet.properties?.maximumPacketSize
+      })
+    }
+    const { sync } = syncAt({ url: broker.url }, { outbox, connect: connectUntold, speed: 20 })
+    await until('all is acknowledged', () => outbox.status().unacknowledged === 0)
+    expect(centre.inserted.get(EPOCH)).toBe(5_000)
+    expect(sync.status().connects).toBeGreaterThan(1)
   })
 
   it('cuts batches to the size that the broker takes', async () => {
@@ -243,6 +260,28 @@ describe('sync and what the centre or the line may do', () => {
     expect(problem()?.code).toBe('BROKER_UNREACHABLE')
   })
 
+  it('notices by its keep-alive that a line has gone dead', async () => {
+    const broker = endLater(await startAedes())
+    const sockets: Socket[] = []
+    const { url } = await strangerAt((socket) => {
+      const beyond = connect(broker.port, '127.0.0.1')
+      beyond.on('error', () => {})
+      socket.pipe(beyond).pipe(socket)
+      sockets.push(socket, beyond)
+      cleanUps.push(
+        () => void socket.destroy(),
+        () => void beyond.destroy(),
+      )
+    })
+    await centreAt(broker.url)
+    const { sync, problem } = syncAt({ url }, { outbox: arrayOutbox(1), keepaliveSeconds: 1 })
+    await until('it is idle', () => sync.status().state === 'idle')
+    for (const socket of sockets) socket.unpipe().pause()
+    await until('it is noticed', () => sync.status().state === 'connecting')
+    expect(problem()).toMatchObject({ code: 'BROKER_UNREACHABLE' })
+    expect(problem()?.message).toContain('Keepalive timeout')
+  })
+
   it('says that it is no broker when a web page answers', async () => {
     const { url } = await strangerAt((socket) => {
       socket.write('HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n<html></html>')
@@ -265,9 +304,11 @@ describe('sync and what the centre or the line may do', () => {
   })
 })
 
+const OPENSSL = 'openssl'
+
 function hasOpenssl(): boolean {
   try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' })
+    execFileSync(OPENSSL, ['version'], { stdio: 'ignore' })
     return true
   } catch {
     return false
@@ -279,7 +320,7 @@ function certificates(name: string) {
   const dir = mkdtempSync(join(tmpdir(), 'biotrakr-tls-'))
   cleanUps.push(() => rmSync(dir, { recursive: true, force: true }))
   const at = (file: string) => join(dir, file)
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'ignore' })
+  const openssl = (...args: string[]) => execFileSync(OPENSSL, args, { stdio: 'ignore' })
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
   openssl('req', '-x509', ...newKey, '-subj', '/CN=ca', '-days', '2', '-keyout', at('ca.key'), '-out', at('ca.pem'))
   const issued = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-addext', `subjectAltName=DNS:${name}`]

@@ -49,7 +49,7 @@ export interface SyncOptions {
   readonly connect?: Connect
 }
 
-export type SyncState = 'connecting' | 'greeting' | 'sending' | 'idle' | 'refused' | 'denied' | 'stopped'
+type SyncState = 'connecting' | 'greeting' | 'sending' | 'idle' | 'refused' | 'denied' | 'stopped'
 
 export interface SyncStatus {
   /**

@@ -23,11 +23,12 @@ export interface Mosquitto extends TestBroker {
   allow(lines: readonly string[]): void
 }
 
+const PROGRAM = 'mosquitto'
 const EVERYTHING = ['pattern readwrite #']
 
 export const hasMosquitto = (() => {
   try {
-    execFileSync('mosquitto', ['-h'], { stdio: 'ignore' })
+    execFileSync(PROGRAM, ['-h'], { stdio: 'ignore' })
     return true
   } catch (error) {
     // It ends with a status of its own after the help text; only a missing program has no status.
@@ -38,7 +39,7 @@ export const hasMosquitto = (() => {
 /** True where a missing real part is a failure and no reason to skip. */
 export const mustHaveAll = process.env['BIOTRAKR_REQUIRE_ALL'] === '1'
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -77,7 +78,7 @@ export async function startMosquitto(
     url: `mqtt://127.0.0.1:${port}`,
     kill: () => end('SIGKILL'),
     async restart() {
-      child = spawn('mosquitto', ['-c', conf], { stdio: 'ignore' })
+      child = spawn(PROGRAM, ['-c', conf], { stdio: 'ignore' })
       await listens(port)
     },
     allow(next) {

@@ -10,7 +10,7 @@ export interface Position {
 }
 
 /** A batch that was handed to the broker and is not committed yet. */
-export interface Flight {
+interface Flight {
   readonly epoch: string
   readonly first: number
   readonly last: number
