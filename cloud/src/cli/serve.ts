@@ -1,0 +1,40 @@
+import { BioTrakrError } from '@biotrakr/shared'
+import { pino } from 'pino'
+
+import { brokerAccess, databaseAccess } from '../access.ts'
+import { readConfig, readSecret } from '../config.ts'
+import { nodeCompression } from '../node-compression.ts'
+import { startServer } from '../server.ts'
+import { systemClock } from '../system-clock.ts'
+import { askedToStop } from './stop.ts'
+
+interface ServeOptions {
+  readonly config: string
+  readonly stopOnStdinEnd: boolean
+}
+
+/** `biotrakr-cloud serve`: until told to stop. */
+export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): Promise<void> {
+  const config = readConfig(file)
+  const { org, serve } = config
+  if (org === undefined) {
+    throw new BioTrakrError(`${file} does not say which organisation is served`, {
+      code: 'CONFIG_INVALID',
+      next: 'Set `org` to the slug of one that `biotrakr-cloud site import` has registered.',
+    })
+  }
+  const server = await startServer({
+    database: databaseAccess(config, 'biotrakr-serve'),
+    broker: brokerAccess(config),
+    org,
+    host: serve.host,
+    port: serve.port,
+    token: serve.tokenFile && readSecret(serve.tokenFile),
+    clock: systemClock,
+    random: Math.random,
+    log: pino({ name: 'biotrakr-serve', level: config.log.level }),
+    compression: nodeCompression,
+  })
+  await askedToStop(stopOnStdinEnd)
+  await server.stop()
+}

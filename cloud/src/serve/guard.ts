@@ -1,0 +1,96 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+
+import { sendProblem } from './problems.ts'
+
+interface GuardOptions {
+  /** Host name or address the server listens on. */
+  readonly host: string
+  /** What every request must carry; without one only this machine can connect. */
+  readonly token: string | undefined
+}
+
+export interface Guard {
+  /** Puts the checks and the security headers on every request. */
+  protect(server: FastifyInstance): void
+  isAllowed(request: FastifyRequest): boolean
+  /** @returns the cookie that stands for the token, undefined when it is not the token */
+  cookieFor(candidate: string): string | undefined
+}
+
+const SECURITY_HEADERS = {
+  'content-security-policy': [
+    "default-src 'self'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; '),
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+} as const
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+/** They show nothing of anybody. */
+const OPEN = ['/health', '/login', '/assets/live.css', '/assets/icon.svg']
+const COOKIE = 'biotrakr_page'
+const COOKIE_SECONDS = 12 * 3_600
+
+/** One shared token: as `Authorization: Bearer`, or, for the page, as a cookie derived from it. */
+export function createGuard({ host, token }: GuardOptions): Guard {
+  const session = token === undefined ? undefined : createHmac('sha256', token).update('page').digest('hex')
+
+  const isAllowed = (request: FastifyRequest): boolean => {
+    if (token === undefined || session === undefined) return true
+    const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (bearer !== undefined) return isSame(bearer, token)
+    const cookie = cookiesOf(request.headers.cookie).get(COOKIE)
+    return cookie !== undefined && isSame(cookie, session)
+  }
+
+  // Without a token, a page of another site could have its own name lead to this machine and so read the answers.
+  const isOurName = (request: FastifyRequest): boolean => {
+    const { hostname } = request
+    return token !== undefined || hostname === host || LOOPBACK.has(hostname)
+  }
+
+  const check = async (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers(SECURITY_HEADERS).header('x-request-id', request.id).header('cache-control', 'no-store')
+    if (!isOurName(request)) return sendProblem(reply, 'misdirected')
+    if (OPEN.includes(request.routeOptions.url ?? '') || isAllowed(request)) return undefined
+    const wantsPage = request.method === 'GET' && request.routeOptions.url === '/'
+    return wantsPage ? reply.redirect('/login', 303) : sendProblem(reply, 'unauthenticated')
+  }
+
+  return {
+    protect: (server) => {
+      server.addHook('onRequest', check)
+    },
+    isAllowed,
+    cookieFor: (candidate) => {
+      if (token === undefined || session === undefined || !isSame(candidate, token)) return undefined
+      return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict`
+    },
+  }
+}
+
+/** Takes the same time wherever the two differ, whatever their lengths. */
+function isSame(candidate: string, secret: string): boolean {
+  const digest = (text: string) => createHmac('sha256', 'compare').update(text).digest()
+  return timingSafeEqual(digest(candidate), digest(secret))
+}
+
+function cookiesOf(header: string | undefined): ReadonlyMap<string, string> {
+  const pairs = (header ?? '').split(';').map((pair) => pair.trim().split('=', 2))
+  return new Map(pairs.map(([name = '', value = '']) => [name, value]))
+}

@@ -1,0 +1,188 @@
+import { BioTrakrError, type Clock, type Compression, type Random, type RoomId } from '@biotrakr/shared'
+import type { Pool } from 'pg'
+import type { Logger } from 'pino'
+
+import type { StoredPosition } from './report/places.ts'
+import { createReport, type Overview, type Report } from './report/report.ts'
+import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
+import { addApi } from './serve/api.ts'
+import { type BoardSource, createBoard } from './serve/board.ts'
+import { createGuard } from './serve/guard.ts'
+import { createHealth, type DatabaseFacts } from './serve/health.ts'
+import { createLiveFeed, type FeedBroker } from './serve/live-feed.ts'
+import { createServeMetrics } from './serve/metrics.ts'
+import { addPages } from './serve/pages.ts'
+import { createRefresh } from './serve/refresh.ts'
+import { createStreamHub } from './serve/stream.ts'
+import { createWebServer, listen } from './serve/web-server.ts'
+import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
+import { migrationStatus } from './upkeep/migrate.ts'
+import { refuseUnsafeRole } from './upkeep/privileges.ts'
+import { softwareVersion } from './version.ts'
+
+export interface ServerOptions {
+  /** Logs in as bt_api. */
+  readonly database: DatabaseOptions
+  readonly broker: FeedBroker
+  /** Slug of the organisation that is served. */
+  readonly org: string
+  readonly host: string
+  /** 0 = any free one. */
+  readonly port: number
+  /** Bearer token of every request but /health; may be absent where only this machine can connect. */
+  readonly token?: string | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly compression: Compression
+}
+
+export interface CentreServer {
+  /** The address to visit, for example http://127.0.0.1:8080. */
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Well below bt_api's limit of 40, so that two servers may overlap while one replaces the other. */
+const CONNECTIONS = 8
+const MAX_WAITING = 100
+/** Tags watched live; of more, the first registered. The other requests know all. */
+const MAX_TAGS = 100_000
+const MIN_TOKEN = 16
+
+/**
+ * One organisation's API, live stream and page.
+ * @throws BioTrakrError CONFIG_INVALID, DATABASE_UNREACHABLE, DATABASE_PRIVILEGE or PORT_IN_USE
+ */
+export async function startServer(options: ServerOptions): Promise<CentreServer> {
+  const { database, token, log } = options
+  if (token !== undefined && token.length < MIN_TOKEN) throw shortToken()
+  const onIdleError = (error: Error) =>
+    log.warn({ event: 'serve.connection_lost', reason: error.message }, 'a database connection was lost')
+  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
+  try {
+    await refuseUnsafeRole(pool)
+    const tenant = await findTenant(pool, options.org)
+    return await serveTenant(pool, tenant, options)
+  } catch (error) {
+    await pool.end()
+    throw databaseError(error, database)
+  }
+}
+
+async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): Promise<CentreServer> {
+  const { clock, random, log, host, port, token } = options
+  const report = createReport(createTenantReader(pool, tenant))
+  const board = createBoard()
+  const feed = createLiveFeed(board, options)
+  const rooms = createRoomNames()
+  const isLive = () => feed.status().state === 'up'
+  const hub = createStreamHub({ board, clock, epoch: epochOf(clock, random), isLive })
+  const refresh = createRefresh({
+    clock,
+    log,
+    task: async () => {
+      const overview = await report.overview(MAX_TAGS)
+      rooms.replace(overview)
+      board.replace(sourceOf(overview))
+    },
+  })
+  const newestAgeMs = () => {
+    const newest = board.newestMs()
+    return newest === undefined ? undefined : clock.wallMs() - newest
+  }
+  const metrics = createServeMetrics({
+    feed: feed.status,
+    heard: board.counters,
+    refresh: refresh.status,
+    viewers: hub.viewers,
+    stream: hub.counters,
+    tags: board.tags,
+    newestAgeS: () => (newestAgeMs() ?? Number.NaN) / 1_000,
+  })
+  const health = createHealth({
+    clock,
+    software: softwareVersion,
+    org: tenant.slug,
+    probe: () => probe(pool, report),
+    broker: feed.status,
+    newestMs: board.newestMs,
+    tags: board.tags,
+    viewers: hub.viewers,
+  })
+  const guard = createGuard({ host, token })
+  const server = createWebServer({ guard, health, metrics, isBusy: () => pool.waitingCount > MAX_WAITING, log })
+  addApi(server, { reports: report, board, hub, roomName: rooms.name })
+  addPages(server, guard.cookieFor)
+
+  await refresh.start()
+  feed.start()
+  hub.start()
+  const stop = async () => {
+    refresh.stop()
+    await feed.stop()
+    hub.stop()
+    await server.close()
+  }
+  const url = await listen(server, host, port).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+  log.info({ event: 'serve.started', url, org: tenant.slug }, 'serving the API and the live page')
+  return {
+    url,
+    stop: async () => {
+      await stop()
+      await pool.end()
+      log.info({ event: 'serve.stopped' }, 'server stopped')
+    },
+  }
+}
+
+function epochOf(clock: Clock, random: Random): string {
+  return `${clock.wallMs().toString(36)}${Math.floor(random() * 2 ** 32).toString(36)}`
+}
+
+interface RoomNames {
+  replace(overview: Overview): void
+  name(facility: string, room: RoomId): string
+}
+
+function createRoomNames(): RoomNames {
+  const keyOf = (facility: string, room: string) => JSON.stringify([facility, room])
+  let names = new Map<string, string>()
+  return {
+    replace: ({ rooms }) => {
+      names = new Map(rooms.map(({ facility, code, name }) => [keyOf(facility, code), name]))
+    },
+    name: (facility, room) => names.get(keyOf(facility, room)) ?? room,
+  }
+}
+
+function sourceOf({ gateways, rooms, tags, positions }: Overview): BoardSource {
+  return { gateways, rooms, tags, places: positions.map(placeOf) }
+}
+
+function placeOf(position: StoredPosition): BoardSource['places'][number] {
+  return { ...position, room: position.room?.code ?? null, lastRoom: position.lastRoom?.code ?? null }
+}
+
+async function probe(pool: Pool, report: Report): Promise<DatabaseFacts> {
+  const edition = await report.edition()
+  const client = await pool.connect()
+  try {
+    const states = new Set((await migrationStatus(client)).map(({ state }) => state))
+    const migrations = states.has('pending') ? 'behind' : states.size > 1 ? 'different' : 'current'
+    const { mode, server, extension } = edition ?? { mode: 'unknown', server: 'unknown', extension: null }
+    return { mode, server, extension, migrations }
+  } finally {
+    client.release()
+  }
+}
+
+function shortToken(): BioTrakrError {
+  return new BioTrakrError(`The token of this service is shorter than ${MIN_TOKEN} characters`, {
+    code: 'CONFIG_INVALID',
+    next: 'Write a long random one into the file named by serve.tokenFile, for example from `openssl rand -hex 32`.',
+  })
+}
