@@ -5,6 +5,7 @@ import { softwareVersion } from '../version.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { listEntries, retryEntries, showEntry } from './quarantine.ts'
+import { runServe } from './serve.ts'
 import { importSite } from './site.ts'
 
 const EXIT_CODES = `
@@ -23,6 +24,7 @@ function program(): Command {
     .addHelpText('after', EXIT_CODES)
   addMigrate(cloud)
   addIngest(cloud)
+  addServe(cloud)
   addSite(cloud)
   addQuarantine(cloud)
   quitByThrowing(cloud)
@@ -47,6 +49,12 @@ function addIngest(cloud: Command): void {
   withConfig(cloud.command('ingest').description('take batches from the broker into the database (as bt_ingest)'))
     .option('--stop-on-stdin-end', 'also stop when standard input ends, so that it ends with its parent', false)
     .action(runIngest)
+}
+
+function addServe(cloud: Command): void {
+  withConfig(cloud.command('serve').description("answer for one organisation's positions over HTTP (as bt_api)"))
+    .option('--stop-on-stdin-end', 'also stop when standard input ends, so that it ends with its parent', false)
+    .action(runServe)
 }
 
 function addSite(cloud: Command): void {
