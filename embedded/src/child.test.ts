@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -75,10 +75,12 @@ describe('a supervised child', () => {
   })
 
   it('is given up when it keeps failing, with its last words', async () => {
-    const child = supervise(specOf("console.error('no such luck'); process.exit(3)"))
+    const spec = specOf("console.error('no such luck'); process.exit(3)")
+    writeFileSync(spec.logFile, 'words of an earlier run\n')
+    const child = supervise(spec)
     await expect(child.start()).rejects.toMatchObject({
       code: 'CHILD_FAILED',
-      message: expect.stringMatching(/example ended with code 3; its last words:\n {2}no such luck/),
+      message: expect.stringMatching(/example ended with code 3; its last words:\n( {2}no such luck\n){6}$/),
     })
     expect(events.filter(({ kind }) => kind === 'died')).toHaveLength(5)
   })

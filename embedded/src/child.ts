@@ -50,7 +50,7 @@ export interface ChildOptions {
 
 /** Deaths in a row, each within `STEADY_MS` of being ready, after which a process counts as broken. */
 const MAX_FAILURES = 6
-const STEADY_MS = 5_000
+const STEADY_MS = 2_000
 const RETRY = { firstMs: 200, maxMs: 5_000 }
 const MAX_LOG_BYTES = 16 * 1024 * 1024
 
@@ -64,6 +64,8 @@ export class SupervisedChild {
   readonly #stopping = new AbortController()
   #running: ChildProcess | undefined
   #loop: Promise<void> = Promise.resolve()
+  /** Size of the log when this run began: what is before was said in another one. */
+  #logFrom = 0
 
   constructor(spec: ChildSpec, options: ChildOptions) {
     this.name = spec.name
@@ -73,6 +75,7 @@ export class SupervisedChild {
 
   /** Resolves when the process serves. @throws BioTrakrError CHILD_FAILED when it keeps failing, or was stopped */
   start(): Promise<void> {
+    this.#logFrom = existsSync(this.#spec.logFile) ? statSync(this.#spec.logFile).size : 0
     return new Promise((resolve, reject) => {
       let isReady = false
       const onReady = () => {
@@ -80,12 +83,12 @@ export class SupervisedChild {
         resolve()
       }
       const onFailure = (cause: unknown) => {
-        const error = cause instanceof BioTrakrError ? cause : gaveUp(this.#spec, String(cause))
+        const error = cause instanceof BioTrakrError ? cause : this.#gaveUp(String(cause))
         if (isReady) this.#options.onEvent({ kind: 'failed', child: this.name, error })
         else reject(error)
       }
       this.#loop = this.#keepAlive(onReady).then(() => {
-        if (!isReady) reject(gaveUp(this.#spec, 'was stopped while it started'))
+        if (!isReady) reject(this.#gaveUp('was stopped while it started'))
       }, onFailure)
     })
   }
@@ -114,13 +117,22 @@ export class SupervisedChild {
     trimLog(this.#spec.logFile)
   }
 
+  #gaveUp(how: string): BioTrakrError {
+    const { logFile } = this.#spec
+    const tail = lastLines(logFile, this.#logFrom)
+    return new BioTrakrError(`${this.name} ${how}${tail ? `; its last words:\n${tail}\n` : ''}`, {
+      code: 'CHILD_FAILED',
+      next: `Its whole log is in ${logFile}.`,
+    })
+  }
+
   async #keepAlive(onReady: () => void): Promise<void> {
     const { signal } = this.#stopping
     for (let failures = 0; ; this.restarts++) {
       const life = await this.#liveOnce(onReady)
       if (signal.aborted) return
       failures = life.servedMs >= STEADY_MS ? 1 : failures + 1
-      if (failures >= MAX_FAILURES) throw gaveUp(this.#spec, life.how)
+      if (failures >= MAX_FAILURES) throw this.#gaveUp(life.how)
       const retryMs = backoffMs(failures - 1, RETRY, this.#options.random)
       this.#options.onEvent({ kind: 'died', child: this.name, how: life.how, retryMs })
       await sleep(retryMs, undefined, { signal }).catch(() => undefined)
@@ -203,19 +215,15 @@ function trimLog(file: string): void {
   truncateSync(file)
 }
 
-function gaveUp(spec: ChildSpec, how: string): BioTrakrError {
-  const tail = lastLines(spec.logFile, 12)
-  const said = tail ? `; its last words:\n${tail}\n` : ''
-  return new BioTrakrError(`${spec.name} ${how}${said}`, {
-    code: 'CHILD_FAILED',
-    next: `Its whole log is in ${spec.logFile}.`,
-  })
-}
+const LAST_LINES = 12
+const LAST_CHARACTERS = 4_096
 
-/** @returns the last lines of a file, indented, at most 4 KB of it */
-function lastLines(file: string, count: number): string {
+/** @returns the last lines of what a file holds from a byte on, indented; from its beginning when it has been cut */
+function lastLines(file: string, from: number): string {
   if (!existsSync(file)) return ''
-  const lines = readFileSync(file, 'utf8').slice(-4096).trimEnd().split('\n').slice(-count)
+  const bytes = readFileSync(file)
+  const text = bytes.subarray(from > bytes.length ? 0 : from).toString('utf8')
+  const lines = text.slice(-LAST_CHARACTERS).trimEnd().split('\n').slice(-LAST_LINES)
   return lines
     .map((line) => `  ${line}`.trimEnd())
     .join('\n')

@@ -1,3 +1,5 @@
+import { stringify } from 'yaml'
+
 import type { BrokerUser } from './access.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Login } from './postgres.ts'
@@ -6,9 +8,8 @@ import type { Schedule, Story } from './story.ts'
 const ORG = 'embedded'
 export const DATABASE = 'biotrakr'
 
-/** JSON is YAML, and what no person edits needs no comments. */
 const writeYaml = (folder: DataFolder, name: string, value: object): string =>
-  folder.write(`config/${name}.yaml`, `${JSON.stringify(value, undefined, 2)}\n`)
+  folder.write(`config/${name}.yaml`, stringify(value))
 
 interface CentreParts {
   readonly superuser: Login

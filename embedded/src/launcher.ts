@@ -132,6 +132,8 @@ async function endRun(run: Run, product: Product, watched: Watched): Promise<num
     playedToMs,
   })
   display.finish(summary)
+  const { readings = 0 } = story
+  if (summary.readings < readings) display.say(`heard ${summary.readings} of the ${readings} readings of the recording`)
   return judgeRun(summary, display)
 }
 

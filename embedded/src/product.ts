@@ -44,8 +44,8 @@ interface ProductParts {
 
 /** How long the agent may take to hand over what it holds when it is told to end. */
 const FLUSH_SECONDS = 20
-/** A replay begins when the agent is up, which takes about this long. */
-const AGENT_START_MS = 1_500
+/** A replay begins this long after its agent is started: what is past when it is up would not be heard. */
+const AGENT_START_MS = 2_500
 
 /** Brings everything up, from the database to the gateway, and leaves it running in the household. */
 export async function startProduct(parts: ProductParts): Promise<Product> {
@@ -63,19 +63,16 @@ export async function startProduct(parts: ProductParts): Promise<Product> {
   try {
     await setPasswords(pool, folder)
     await applySite(pool, siteOf(story))
-    const gateway = configureGateway(parts, { user: users.gateway, brokerUrl: broker.url, apiPort: ports.agent })
-    const words = ['run', '--config', gateway.config, '--flush-seconds', String(FLUSH_SECONDS)]
-    const agent = nodeChild(folder, 'agent', { program: 'agent', words, port: ports.agent })
     const centre = (name: 'ingest' | 'serve') =>
       nodeChild(folder, name, { program: 'cloud', words: [name, '--config', configs[name]], port: ports[name] })
+    const gatewayParts = { user: users.gateway, brokerUrl: broker.url, apiPort: ports.agent }
     // A gateway that greets before anybody listens has to wait and greet again.
-    const gatewayUp = household.start(centre('ingest')).then(() => household.start(agent))
-    await Promise.all([household.start(centre('serve')), gatewayUp])
+    const gatewayUp = household.start(centre('ingest')).then(() => bringUpGateway(parts, gatewayParts))
+    const [gateway] = await Promise.all([gatewayUp, household.start(centre('serve'))])
     return {
       ...gateway,
       webUrl: `http://127.0.0.1:${ports.serve}/`,
       agentApiPort: ports.agent,
-      agentLog: agent.logFile,
       pool,
       database: `PostgreSQL ${postgres.binaries.version} (${postgres.binaries.kind})`,
       broker: `${broker.kind} ${broker.version}`,
@@ -101,15 +98,21 @@ interface GatewayParts {
   readonly apiPort: number
 }
 
+type Gateway = Pick<Product, 'schedule' | 'agentLog' | 'outboxFile' | 'earlierEpochs'>
+
 /** Each gateway name has a store of its own, whose books tell this run's epochs from the earlier ones. */
-function configureGateway({ folder, story, say }: ProductParts, { user, brokerUrl, apiPort }: GatewayParts) {
+async function bringUpGateway(parts: ProductParts, { user, brokerUrl, apiPort }: GatewayParts): Promise<Gateway> {
+  const { folder, story, household, say } = parts
   const dataDir = folder.at('agent', story.gateway)
   const outboxFile = outboxPath(dataDir)
   const earlierEpochs = existsSync(outboxFile) ? inspectOutbox(outboxFile).epochs.map(({ epoch }) => epoch) : []
   const schedule = story.schedule(Date.now() + AGENT_START_MS)
   if (schedule.time) say(`playing at ${schedule.time.speed} times real speed`)
   const config = writeAgentConfig(folder, { story, schedule, brokerUrl, user, apiPort, dataDir })
-  return { config, schedule, outboxFile, earlierEpochs }
+  const words = ['run', '--config', config, '--flush-seconds', String(FLUSH_SECONDS)]
+  const agent = nodeChild(folder, 'agent', { program: 'agent', words, port: apiPort })
+  await household.start(agent)
+  return { schedule, agentLog: agent.logFile, outboxFile, earlierEpochs }
 }
 
 async function bringUpPostgres({ folder, account, options, household }: ProductParts): Promise<Postgres> {

@@ -16,6 +16,8 @@ export interface Story {
   readonly title: string
   readonly siteMap: SiteMap
   readonly tags: readonly TagId[]
+  /** How many readings a recording has. */
+  readonly readings?: number
   /** `sources` and `time` of the agent's configuration, for an agent that starts to hear at `realStartMs`. */
   schedule(realStartMs: number): Schedule
 }
@@ -72,6 +74,7 @@ function replayStory(dir: string, speed: number | undefined, endMs: number | und
     title: `data set ${dataset.name}: ${counts.used} readings of ${dataset.tags.length} tags in ${Math.ceil(durationMs / 60_000)} min${bad}`,
     siteMap: datasetSiteMap(dataset),
     tags: dataset.tags,
+    readings: counts.used,
     schedule: (realStartMs) => {
       const pace = replayPace({ durationMs, realStartMs, speed, endMs })
       return {
@@ -84,7 +87,7 @@ function replayStory(dir: string, speed: number | undefined, endMs: number | und
 }
 
 /** Any folder name as a gateway name: lower-case letters, digits and hyphens, at most 63. */
-export function gatewayOf(name: string): GatewayId {
+function gatewayOf(name: string): GatewayId {
   const plain = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
   return `replay-${plain}`.slice(0, 63).replace(/-+$/, '') as GatewayId
 }

@@ -47,7 +47,7 @@ export async function watchRun(product: Product, options: WatchOptions): Promise
     const p99 = health?.sync.ackMs.p99
     const ackP99Ms = p99 === undefined || p99 === null ? null : round(p99, 1)
     display.show({
-      second: Math.round((Date.now() - beginMs) / SECOND_MS),
+      second: Math.floor((Date.now() - beginMs) / SECOND_MS),
       readings: readings.sum,
       fixes: health?.counters.ledgerFixes ?? 0,
       committed,

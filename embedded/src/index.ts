@@ -1,0 +1,13 @@
+/** The launcher's parts, for tests and measurements that need a real database and a real broker around them. */
+export { brokerUsers } from './access.ts'
+export { serverAccount } from './account.ts'
+export { type BrokerChoice, prepareBroker } from './broker.ts'
+export type { ChildEvent, ChildSpec } from './child.ts'
+export { DATABASE, writeCentreConfigs } from './config-files.ts'
+export { openDataFolder } from './data-folder.ts'
+export { Household } from './household.ts'
+export { storedEpochs } from './ledger-query.ts'
+export { choosePort } from './ports.ts'
+export { preparePostgres } from './postgres.ts'
+export { nodeProgram, productRoot } from './programs.ts'
+export { tallyLedger } from './tally.ts'
