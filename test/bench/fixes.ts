@@ -29,7 +29,7 @@ export function flatFixes(): FixSet {
 }
 
 /** Answers about 40 tags of a simulated ward, one a second. */
-export function wardFixes(seconds: number): FixSet {
+function wardFixes(seconds: number): FixSet {
   const startMs = Date.UTC(2026, 0, 5, 8)
   const ward = createWard({ seed: 1, startMs, tags: 40 })
   const readings = ward.readingsBetween(startMs, startMs + seconds * 1000)
@@ -64,4 +64,11 @@ export function repeatFixes({ fixes }: FixSet, count: number): Fix[] {
     if (!fix) throw new Error('there is no fix to repeat')
     return { ...fix, atMs: fix.atMs + Math.floor(i / fixes.length) * roundMs }
   })
+}
+
+/** Fixes about the ward's 40 tags whose event times end now: the centre takes nothing older than 35 days. */
+export function recentFixes(count: number): Fix[] {
+  const fixes = repeatFixes(wardFixes(600), count)
+  const shiftMs = Date.now() - 60_000 - (fixes.at(-1)?.atMs ?? 0)
+  return fixes.map((fix) => ({ ...fix, atMs: fix.atMs + shiftMs }))
 }

@@ -1,0 +1,67 @@
+import { cpus } from 'node:os'
+
+import Table from 'cli-table3'
+
+import { benchAgentMemory } from './agent-memory.ts'
+import { type Figure, meetsGoal } from './figure.ts'
+import { benchIngest } from './ingest.ts'
+import { benchLedgerPath } from './ledger-path.ts'
+import { benchOutbox } from './outbox.ts'
+import { benchWire } from './wire.ts'
+
+const HELP = `npm run bench -- [--json] [part...]
+
+Parts: wire, outbox, ingest, path, agent (all when none is named).
+Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
+`
+
+type Say = (text: string) => void
+const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
+  wire: benchWire,
+  outbox: benchOutbox,
+  ingest: benchIngest,
+  path: benchLedgerPath,
+  agent: benchAgentMemory,
+}
+
+const words = process.argv.slice(2)
+const unknown = words.filter((word) => word !== '--json' && !(word in PARTS))
+if (unknown.length > 0) {
+  process.stderr.write(`${unknown.includes('--help') ? '' : `unknown: ${unknown.join(', ')}\n`}${HELP}`)
+  process.exitCode = unknown.includes('--help') ? 0 : 2
+} else {
+  await run(
+    words.includes('--json'),
+    words.filter((word) => word !== '--json'),
+  )
+}
+
+async function run(json: boolean, wished: readonly string[]): Promise<void> {
+  const figures: Figure[] = []
+  for (const [name, measure] of Object.entries(PARTS)) {
+    if (wished.length > 0 && !wished.includes(name)) continue
+    const say: Say = (text) => process.stderr.write(`${name}: ${text}\n`)
+    say('measuring')
+    figures.push(...(await measure(say)))
+  }
+  process.stdout.write(json ? `${JSON.stringify({ machine: machine(), figures })}\n` : `${table(figures)}\n`)
+  if (!figures.every(meetsGoal)) process.exitCode = 1
+}
+
+function machine(): string {
+  return `${cpus()[0]?.model ?? 'unknown CPU'} x ${cpus().length}, Node ${process.version}`
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = new Table({ head: ['what', 'figure', 'value', 'unit', 'goal', ''], style: { head: [], border: [] } })
+  for (const figure of figures) {
+    const { group, name, value, unit, goal } = figure
+    const wished = goal && ('atLeast' in goal ? `>= ${plain(goal.atLeast)}` : `<= ${plain(goal.atMost)}`)
+    rows.push([group, name, plain(value), unit, wished ?? '', goal ? (meetsGoal(figure) ? 'met' : 'MISSED') : ''])
+  }
+  return `${machine()}\n${rows.toString()}`
+}
+
+function plain(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+}
