@@ -61,7 +61,7 @@ export interface Ingester {
 }
 
 const INTAKE = { batches: 4_096, bytes: 32 * 1_024 * 1_024, perGateway: 256 } as const
-const SET = { batches: 200, records: 20_000, lingerMs: 20 } as const
+const SET = { batches: 200, records: 10_000, lingerMs: 20 } as const
 const PARKING = { holdMs: 100, perGateway: 64, bytes: 16 * 1_024 * 1_024 } as const
 const SIDE_TASKS = 256
 const MAX_GATEWAYS = 20_000

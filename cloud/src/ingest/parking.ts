@@ -24,7 +24,7 @@ export interface Parking {
    */
   hold(early: Early, hw: number): boolean
   /** @returns the batches that have become contiguous now that everything up to `hw` is committed */
-  release(gateway: GatewayId, epoch: Epoch, hw: number): readonly Arrival[]
+  release(gateway: GatewayId, epoch: Epoch, hw: number): readonly Early[]
   size(): number
   stop(): void
 }
