@@ -42,7 +42,7 @@ const SECURITY_HEADERS = {
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 /** They show nothing of anybody. */
-const OPEN = ['/health', '/login', '/assets/live.css', '/assets/icon.svg']
+const OPEN = ['/health', '/login', '/assets/base.css', '/assets/icon.svg']
 const COOKIE = 'biotrakr_page'
 const COOKIE_SECONDS = 12 * 3_600
 
