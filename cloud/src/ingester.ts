@@ -25,7 +25,6 @@ export {
   listQuarantine,
   type QuarantineDetail,
   type QuarantineEntry,
-  type QuarantineState,
   showQuarantine,
 } from './record/quarantine.ts'
 export { type RetryReport, retryQuarantine } from './record/replay.ts'

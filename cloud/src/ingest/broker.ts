@@ -53,7 +53,7 @@ export interface BrokerStatus {
   readonly counters: Readonly<BrokerCounters>
 }
 
-export interface BrokerCounters {
+interface BrokerCounters {
   /** Ledger messages let go because there was no room for longer than the hold. */
   refusedFull: number
   /** Messages on a topic that no agent of ours uses: wrong depth, name or shard. */
@@ -76,7 +76,7 @@ const KEEPALIVE_S = 20
 const HOLD_MS = 5_000
 /** Unacknowledged messages the broker may have on the way to us (MQTT 5 receive maximum). */
 const RECEIVE_MAXIMUM = 512
-export const MAX_PAYLOAD_BYTES = 256 * 1_024
+const MAX_PAYLOAD_BYTES = 256 * 1_024
 const QUOTA_EXCEEDED = 0x97
 
 /** The ingester's connection to the broker: MQTT 5, clean start, reconnecting with full jitter until stopped. */

@@ -18,7 +18,7 @@ const PROGRAM = ['mosquitto', '/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'
   (program) => spawnSync(program, ['-h']).error === undefined,
 )
 
-export const hasMosquitto = PROGRAM !== undefined
+const hasMosquitto = PROGRAM !== undefined
 
 /** With BIOTRAKR_REQUIRE_ALL=1 a missing part fails the tests instead of skipping them. */
 export const skipWithoutMosquitto = !hasMosquitto && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1'

@@ -67,7 +67,7 @@ export interface QuarantineRow {
   readonly payload: Uint8Array
 }
 
-export interface GapRow {
+interface GapRow {
   readonly orgId: number
   readonly streamId: number
   readonly first: number
@@ -77,7 +77,7 @@ export interface GapRow {
   readonly toMs: number
 }
 
-export interface AnchorRow {
+interface AnchorRow {
   readonly orgId: number
   readonly streamId: number
   readonly seq: number

@@ -17,7 +17,7 @@ interface Candidate {
 }
 
 /** Where a fix came from and what its names stand for. */
-export interface FixSource {
+interface FixSource {
   readonly stream: { readonly id: number; readonly gateway: { readonly orgId: number; readonly facilityId: number } }
   readonly tagId: number
   readonly roomId: number | null

@@ -1,7 +1,7 @@
 import { type BatchVerdict, type Compression, decodeBatch, type GatewayId, type LedgerRecord } from '@biotrakr/shared'
 import type { Pool } from 'pg'
 
-export type QuarantineState = 'new' | 'replayed' | 'discarded'
+type QuarantineState = 'new' | 'replayed' | 'discarded'
 
 export interface QuarantineEntry {
   readonly id: number

@@ -31,7 +31,7 @@ interface Options {
   readonly onCommit: (tally: Tally, transactionMs: number) => void
 }
 
-export interface StrayRow {
+interface StrayRow {
   readonly gateway: GatewayId
   readonly code: string
   readonly detail: string
@@ -118,14 +118,30 @@ function createAttempts<R extends Run>(options: Options) {
   const newestKnown = createNewestKnown()
   const writers = createWriters()
   const pause = createPause(clock)
+  let reconnected = false
   let failures = 0
   let lastError: string | undefined
   let stopped = false
 
+  // Behind a new connection may be another server, restored from a backup, that knows less than the one before. What is
+  // remembered is dropped before the next set, never while one is on the way.
+  const onConnect = () => {
+    reconnected = true
+  }
+  pool.on('connect', onConnect)
+  const forget = () => {
+    reconnected = false
+    directory.clear()
+    newestKnown.clear()
+  }
+
   const once = async (runs: readonly R[]): Promise<readonly Outcome<R>[]> => {
     const startedMs = clock.monoMs()
     const recording = { directory, newestKnown, writers, compression: options.compression, wallMs: clock.wallMs() }
-    const committed = await withClient(pool, clock, (client) => commitRuns(client, runs, recording))
+    const committed = await withClient(pool, clock, (client) => {
+      if (reconnected) forget()
+      return commitRuns(client, runs, recording)
+    })
     failures = 0
     options.onCommit(committed.tally, clock.monoMs() - startedMs)
     return committed.outcomes
@@ -133,9 +149,6 @@ function createAttempts<R extends Run>(options: Options) {
 
   const failed = async (error: unknown) => {
     failures += 1
-    // The server may come back as another one, restored from a backup, and know less than before.
-    directory.clear()
-    newestKnown.clear()
     const delayMs = backoffMs(failures - 1, RETRY, options.random)
     const level = failures >= BREAKER_OPENS_AT ? 'error' : 'warn'
     const said = { event: 'record.retry', failures, delayMs, error: lastError, sqlState: sqlState(error) }
@@ -159,6 +172,7 @@ function createAttempts<R extends Run>(options: Options) {
     },
     stop: () => {
       stopped = true
+      pool.removeListener('connect', onConnect)
       pause.end()
     },
     stopped: () => stopped,

@@ -29,7 +29,7 @@ export interface TestLedger {
 }
 
 export const GATEWAYS = ['gw-a', 'gw-b', 'gw-c'] as GatewayId[]
-export const EPOCH: Epoch = { counter: 1, nonce: '00000000000000aa' }
+const EPOCH: Epoch = { counter: 1, nonce: '00000000000000aa' }
 export const testClock: Clock = {
   wallMs: () => Date.now(),
   monoMs: () => performance.now(),

@@ -20,7 +20,7 @@ export interface Run {
     | { readonly ok: false; readonly code: string; readonly detail: string }
 }
 
-export interface QuarantinedRun {
+interface QuarantinedRun {
   readonly first: number
   readonly last: number
   readonly code: string
