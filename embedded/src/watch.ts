@@ -35,6 +35,7 @@ const FIRST_FIX_LOOK_MS = 50
 export async function watchRun(product: Product, options: WatchOptions): Promise<Watched> {
   const { display, beginMs } = options
   const readings = new RunningTotal()
+  const fixes = new RunningTotal()
   const sight = createSight(product, options.story)
   const over = new AbortController()
   let firstFixMs: number | null = null
@@ -43,13 +44,16 @@ export async function watchRun(product: Product, options: WatchOptions): Promise
   })
   for (;;) {
     const { health, committed, places } = await sight()
-    if (health) readings.take(health.counters.readings)
+    if (health) {
+      readings.take(health.counters.readings)
+      fixes.take(health.counters.ledgerFixes)
+    }
     const p99 = health?.sync.ackMs.p99
     const ackP99Ms = p99 === undefined || p99 === null ? null : round(p99, 1)
     display.show({
       second: Math.floor((Date.now() - beginMs) / SECOND_MS),
       readings: readings.sum,
-      fixes: health?.counters.ledgerFixes ?? 0,
+      fixes: fixes.sum,
       committed,
       unacknowledged: health?.outbox.unacknowledged ?? 0,
       ackP99Ms,
