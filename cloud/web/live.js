@@ -230,18 +230,21 @@ function placeAll() {
 }
 
 function describe(tag) {
-  const { position, chip, why } = tag
-  const ageMs = position && serverNow() - position.atMs
-  const isKnown = position?.room != null
-  chip.classList.toggle('old', isKnown && ageMs > OLD_MS)
-  chip.classList.toggle('unsure', isKnown && position.confidence < UNSURE)
-  if (isKnown) {
-    setText(why, ageMs > OLD_MS ? ageText(ageMs) : position.confidence < UNSURE ? 'unsure' : '')
-    chip.title = `${tag.id}, ${Math.round(position.confidence * 100)} % sure, as of ${ageText(ageMs)} ago`
+  const { id, position, chip, why } = tag
+  const ageMs = position ? serverNow() - position.atMs : 0
+  const isPlaced = listOf(tag) !== page.unknownList
+  const isOld = isPlaced && ageMs > OLD_MS
+  const isUnsure = isPlaced && position.confidence < UNSURE
+  chip.classList.toggle('old', isOld)
+  chip.classList.toggle('unsure', isUnsure)
+  if (isPlaced) {
+    setText(why, isOld ? ageText(ageMs) : isUnsure ? 'unsure' : '')
+    chip.title = `${id}, ${Math.round(position.confidence * 100)} % sure, as of ${ageText(ageMs)} ago`
     return
   }
-  setText(why, position) ? `${REASONS[position.reason] ?? 'room not known'}, ${ageText(ageMs)} ago` : 'never heard yet'
-  chip.title = tag.id
+  const reason = position && (REASONS[position.reason] ?? REASONS.none)
+  setText(why, position ? `${reason}, as of ${ageText(ageMs)} ago` : 'never heard yet')
+  chip.title = id
 }
 
 // ---- figures, search ----
@@ -258,7 +261,7 @@ function refreshAll() {
     room.card.classList.toggle('empty', inside === 0)
   }
   const unknown = tags.size - placed
-  setText(page.figures, `${tags.size} tags, ${placed} in a room`)
+  setText(page.figures, `${tags.size} tags, ${placed} in a known room`)
   setText(page.unknownLink, `${unknown} unknown`)
   page.unknownLink.hidden = unknown === 0
   setText(page.unknownCount, String(unknown))
