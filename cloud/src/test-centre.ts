@@ -20,6 +20,8 @@ export interface TestFix extends Partial<Omit<Fix, 'kind' | 'tag' | 'room'>> {
 export interface TestCentre {
   readonly server: CentreServer
   readonly database: TestDatabase
+  /** For good; the server goes on without it. */
+  stopDatabase(): Promise<void>
   /** Starts a further server; the caller stops it. */
   serve(change?: Partial<ServerOptions>): Promise<CentreServer>
   /** Commits a position, as the ingester does. */
@@ -79,12 +81,18 @@ export async function createTestCentre(): Promise<TestCentre> {
       ...change,
     })
   const server = await serve()
+  let databaseEnd: Promise<void> | undefined
+  const stopDatabase = () => {
+    databaseEnd ??= database.stop()
+    return databaseEnd
+  }
   const publish: TestCentre['publish'] = async (topic, payload) => {
     await ward?.publishAsync(topic, Buffer.from(payload), { qos: 1 })
   }
   return {
     server,
     database,
+    stopDatabase,
     serve,
     commit: (org, fix) => commitPosition(database, org, wholeFix(fix)),
     live: (gateway, ...fixes) => publish(topics.live(gateway as GatewayId), liveMessage(gateway, fixes)),
@@ -93,7 +101,7 @@ export async function createTestCentre(): Promise<TestCentre> {
       await server.stop()
       await ward?.endAsync(true)
       await broker?.stop()
-      await database.stop()
+      await stopDatabase()
     },
   }
 }

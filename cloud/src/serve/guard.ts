@@ -14,6 +14,8 @@ interface GuardOptions {
 export interface Guard {
   /** Puts the checks and the security headers on every request. */
   protect(server: FastifyInstance): void
+  /** The headers alone, for answers that are given before any check runs. */
+  stamp(reply: FastifyReply): FastifyReply
   isAllowed(request: FastifyRequest): boolean
   /** @returns the cookie that stands for the token, undefined when it is not the token */
   cookieFor(candidate: string): string | undefined
@@ -65,7 +67,7 @@ export function createGuard({ host, token }: GuardOptions): Guard {
   }
 
   const check = async (request: FastifyRequest, reply: FastifyReply) => {
-    reply.headers(SECURITY_HEADERS).header('x-request-id', request.id).header('cache-control', 'no-store')
+    stamp(reply)
     if (!isOurName(request)) return sendProblem(reply, 'misdirected')
     if (OPEN.includes(request.routeOptions.url ?? '') || isAllowed(request)) return undefined
     const wantsPage = request.method === 'GET' && request.routeOptions.url === '/'
@@ -73,6 +75,7 @@ export function createGuard({ host, token }: GuardOptions): Guard {
   }
 
   return {
+    stamp,
     protect: (server) => {
       server.addHook('onRequest', check)
     },
@@ -82,6 +85,10 @@ export function createGuard({ host, token }: GuardOptions): Guard {
       return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict`
     },
   }
+}
+
+function stamp(reply: FastifyReply): FastifyReply {
+  return reply.headers(SECURITY_HEADERS).header('x-request-id', reply.request.id).header('cache-control', 'no-store')
 }
 
 /** Takes the same time wherever the two differ, whatever their lengths. */

@@ -37,7 +37,7 @@ export function createWebServer({ guard, health, metrics, isBusy, log }: WebServ
     forceCloseConnections: true,
     routerOptions: { maxParamLength: MAX_PARAMETER },
     frameworkErrors: (_error, _request, reply) => {
-      sendProblem(reply, 'validation')
+      sendProblem(guard.stamp(reply), 'validation')
     },
   })
   server.server.maxConnections = MAX_CONNECTIONS
