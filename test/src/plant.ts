@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { applySite, asOwner, migrate, type SiteInput } from '@biotrakr/cloud'
 import {
@@ -54,6 +55,8 @@ export interface Plant {
   ): Promise<void>
   /** Sends a signal to a supervised process. @returns false when it is not running just now */
   signal(name: string, signal: NodeJS.Signals): boolean
+  /** Settles when every process serves at once. */
+  allReady(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -99,6 +102,10 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
     },
     startProgram: (name, { bundle, words, port }) => start(programSpec(folder, name, { bundle, words, port })),
     signal: (name, signal) => signalChild(specs.get(name), signal),
+    async allReady() {
+      const ready = (spec: ChildSpec) => spec.ready().catch(() => false)
+      while (!(await Promise.all([...specs.values()].map(ready))).every(Boolean)) await sleep(100)
+    },
     async stop() {
       await pool.end()
       await household.stopAll()

@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
+
+import { it } from 'vitest'
+
+/** Folder of the recorded data sets, which are no part of the repository. */
+export const dataFolder = resolve(process.env['BIOTRAKR_DATA'] ?? join(import.meta.dirname, '../../../shared/data'))
+
+export const hasDataSets = existsSync(join(dataFolder, 'kolakowski-flat/meta.json'))
+export const hasMosquitto = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .concat('/usr/sbin')
+  .some((folder) => existsSync(join(folder, 'mosquitto')))
+
+/**
+ * `it` for a test that needs a real part. Without the part the test skips and says why in its name; with
+ * BIOTRAKR_REQUIRE_ALL=1 it runs, and fails for want of the part.
+ */
+export function itNeeding(isThere: boolean, part: string) {
+  const runs = isThere || process.env['BIOTRAKR_REQUIRE_ALL'] === '1'
+  return (name: string, body: () => Promise<void>, timeoutMs: number) =>
+    runs ? it(name, body, timeoutMs) : it.skip(`${name} (SKIPPED: ${part} is not on this machine)`, body, timeoutMs)
+}
