@@ -55,7 +55,6 @@ const sourceSchema = z.discriminatedUnion('kind', [
   /** A recorded data set, played as if it happened now. */
   z.strictObject({ kind: z.literal('dataset'), dir: path, part: z.enum(['train', 'test']).default('test') }),
 ])
-export type SourceConfig = z.infer<typeof sourceSchema>
 
 const timeSchema = z.strictObject({
   /** Event seconds per real second. */

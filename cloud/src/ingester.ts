@@ -21,14 +21,6 @@ import { createIngesterMetrics, type IngesterMetrics } from './ingester-metrics.
 import { createRecorder, type Recorder, type RecorderStatus, type Watermarks } from './record/recorder.ts'
 import type { Outcome, Tally } from './record/transaction.ts'
 
-export {
-  listQuarantine,
-  type QuarantineDetail,
-  type QuarantineEntry,
-  showQuarantine,
-} from './record/quarantine.ts'
-export { type RetryReport, retryQuarantine } from './record/replay.ts'
-
 export interface IngesterOptions {
   /** Logged in as bt_ingest; the ingester uses at most two of its connections. The caller ends it after `stop`. */
   readonly pool: Pool

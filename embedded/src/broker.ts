@@ -27,7 +27,7 @@ export interface Broker {
   readonly child: ChildSpec
 }
 
-/** Largest batch a gateway sends (wire.md), plus room for topic and properties of the packet around it. */
+/** Largest batch a gateway sends, plus room for topic and properties of the packet around it. */
 const MAX_PACKET_BYTES = 262_144 + 1_024
 
 /**

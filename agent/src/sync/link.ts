@@ -202,7 +202,7 @@ export class Link {
   }
 
   #connected(client: MqttClient, packet: IConnackPacket): void {
-    // Nagle's algorithm costs a factor of five with one batch in flight (cloud.md 5). Set once CONNACK is here: before
+    // Nagle's algorithm costs a factor of five with one batch in flight. Set once CONNACK is here: before
     // that a TLS stream has no socket to set it on.
     if ('setNoDelay' in client.stream && typeof client.stream.setNoDelay === 'function') client.stream.setNoDelay(true)
     this.#receiveMaximum = packet.properties?.receiveMaximum ?? MAX_IN_FLIGHT

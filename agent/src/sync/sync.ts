@@ -98,7 +98,7 @@ export interface Sync {
 
 /**
  * Carries the ledger to the centre over MQTT 5. Records leave the outbox only by the centre's commit ack or welcome,
- * both sent after the database's commit; the broker's PUBACK proves nothing (reliability.md 0.1).
+ * both sent after the database's commit; the broker's PUBACK proves nothing.
  */
 export function createSync(options: SyncOptions): Sync {
   return new Uplink(options)

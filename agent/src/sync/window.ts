@@ -229,7 +229,7 @@ function nack(state: WindowState, { epoch, need }: Extract<WindowEvent, { type: 
   const known = state.epochs.get(epoch)
   if (known === undefined) return ignored(state, 'unknown epoch')
   if (need <= known.hw) return ignored({ ...state, doubt: true }, 'already committed')
-  // Every batch behind a lost one is refused too; going back for each would multiply the traffic (mesh.md B2).
+  // Every batch behind a lost one is refused too; going back for each would multiply the traffic.
   const holdMs = Math.max(GO_BACK_MIN_MS, state.smoothedMs ?? 0) * 2 ** Math.min(state.refusals, 16)
   if (context.nowMs - state.recalledAtMs < Math.min(holdMs, RESEND_MAX_MS)) return ignored(state, 'too soon')
   const from = state.flights.findIndex((flight) => flight.epoch === epoch && flight.last >= need)
