@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { drawPicture, drawSummary } from './display.ts'
+import { drawPicture, drawSummary, plainPicture } from './display.ts'
 
 const place = (tag: string, room: string | null) => ({ tag, room })
 const picture = {
@@ -34,6 +34,13 @@ describe('the table of tags and rooms', () => {
     const text = drawPicture({ ...picture, places }, look)
     expect(text).toMatch(/101 +│ 40 +│ 0000 0001 .* \+\d+/)
     for (const line of text.split('\n').slice(0, -1)) expect(line.length).toBeLessThanOrEqual(80)
+  })
+})
+
+describe('the lines for a pipe', () => {
+  it('name the rooms that hold a tag, without frames', () => {
+    const text = plainPicture({ ...picture, problems: ['broker is away'] }, look.rooms)
+    expect(text.split('\n').slice(1)).toEqual(['  101: 0001 0002', '  (unknown): 0003', '! broker is away'])
   })
 })
 

@@ -85,7 +85,7 @@ function pipeDisplay(out: NodeJS.WriteStream, rooms: readonly string[]): Display
     show: (picture) => {
       if (picture.places.length === 0 || (shownAt > 0 && picture.second - shownAt < PIPE_EVERY_SECONDS)) return
       shownAt = picture.second
-      out.write(`${drawPicture(picture, { rooms, colour: false, columns: 100 })}\n`)
+      out.write(`${plainPicture(picture, rooms)}\n`)
     },
     finish: (summary) => out.write(`${drawSummary(summary)}\n`),
   }
@@ -116,6 +116,7 @@ function terminalDisplay(out: NodeJS.WriteStream, rooms: readonly string[]): Dis
 interface Look {
   readonly rooms: readonly string[]
   readonly colour: boolean
+  /** Width of the terminal. */
   readonly columns: number
 }
 
@@ -136,11 +137,23 @@ export function drawPicture(picture: Picture, { rooms, colour, columns }: Look):
     const tags = inRoom.get(room) ?? []
     if (room !== UNKNOWN || tags.length > 0) table.push([room, tags.length, shorten(tags, tagsWidth)])
   }
-  const ack = picture.ackP99Ms === null ? '-' : `${Math.round(picture.ackP99Ms)} ms`
-  const { second, readings, fixes, committed, unacknowledged } = picture
-  const figures = `${second} s   readings ${readings}   fixes ${fixes}   records committed ${committed}   waiting ${unacknowledged}   ack p99 ${ack}`
   const problems = picture.problems.map((problem) => (colour ? `\x1b[33m! ${problem}\x1b[0m` : `! ${problem}`))
-  return [table.toString(), figures, ...problems].join('\n')
+  return [table.toString(), figuresOf(picture), ...problems].join('\n')
+}
+
+/** For a pipe or a log: one line per room that holds a tag, no frames, nothing drawn over. */
+export function plainPicture(picture: Picture, rooms: readonly string[]): string {
+  const inRoom = groupByPlace(picture.places)
+  const lines = [...rooms, UNKNOWN].flatMap((room) => {
+    const tags = inRoom.get(room) ?? []
+    return tags.length === 0 ? [] : [`  ${room}: ${tags.map(({ tag }) => tag.slice(-4)).join(' ')}`]
+  })
+  return [figuresOf(picture), ...lines, ...picture.problems.map((problem) => `! ${problem}`)].join('\n')
+}
+
+function figuresOf({ second, readings, fixes, committed, unacknowledged, ackP99Ms }: Picture): string {
+  const ack = ackP99Ms === null ? '-' : `${Math.round(ackP99Ms)} ms`
+  return `${second} s   readings ${readings}   fixes ${fixes}   records committed ${committed}   waiting ${unacknowledged}   ack p99 ${ack}`
 }
 
 const placeName = ({ room }: TagPlace): string => room ?? UNKNOWN
