@@ -111,8 +111,16 @@ describe.skipIf(skip)(`the live page in a real browser (skipped without ${CHROMI
   it('lets in who has the token', async () => {
     const guarded = await centre.serve({ token: TOKEN })
     await page.goto(guarded.url)
-    await page.getByLabel('Access token').fill(TOKEN)
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    const signIn = async (token: string) => {
+      await page.getByLabel('Access token').fill(token)
+      await page.getByRole('button', { name: 'Sign in' }).click()
+    }
+    expect(await page.getByRole('alert').isVisible()).toBe(false)
+    await signIn('something else')
+    await page.getByText('That is not the token of this service.').waitFor()
+    // The browser itself reports the 401 that came with that line.
+    complaints = []
+    await signIn(TOKEN)
     await room('Room 1').getByText(label(PUMP_2), { exact: true }).waitFor()
     expect(complaints).toEqual([])
     await guarded.stop()

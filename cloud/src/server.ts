@@ -61,11 +61,19 @@ export async function startServer(options: ServerOptions): Promise<CentreServer>
     log.warn({ event: 'serve.connection_lost', reason: error.message }, 'a database connection was lost')
   const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
   try {
-    await refuseUnsafeRole(pool)
-    const tenant = await findTenant(pool, options.org)
+    const tenant = await identify(pool, options)
     return await serveTenant(pool, tenant, options)
   } catch (error) {
     await pool.end()
+    throw error
+  }
+}
+
+async function identify(pool: Pool, { database, org }: ServerOptions): Promise<Tenant> {
+  try {
+    await refuseUnsafeRole(pool)
+    return await findTenant(pool, org)
+  } catch (error) {
     throw databaseError(error, database)
   }
 }

@@ -11,14 +11,14 @@ import {
 } from './places.ts'
 import type { TenantReader } from './tenant.ts'
 
-export interface TagRow {
+interface TagRow {
   readonly identity: TagId
   readonly label: string | null
   readonly kind: string
   readonly status: string
 }
 
-export interface RoomRow {
+interface RoomRow {
   readonly facility: string
   readonly code: RoomId
   readonly name: string
@@ -34,7 +34,7 @@ export interface Overview {
 }
 
 /** A key of the row after which a page begins. */
-export interface RoomKey {
+interface RoomKey {
   readonly facility: string
   readonly code: string
 }

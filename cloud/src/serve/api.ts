@@ -12,7 +12,7 @@ interface Room {
 }
 
 /** What the API reads from the database. */
-export interface Reports {
+interface Reports {
   tags(page: Page<string>): Promise<readonly TagItem[]>
   rooms(page: Page<RoomKey>): Promise<readonly (Room & { readonly facility: string; readonly kind: string })[]>
   /** Undefined for a tag that is not there. */

@@ -67,7 +67,7 @@ export interface Board {
   readonly counters: Readonly<HeardCounters>
 }
 
-export interface Entry {
+interface Entry {
   place: Place
   /** Step at which it last changed in a way worth telling. */
   version: number

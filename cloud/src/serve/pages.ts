@@ -29,6 +29,8 @@ export function addPages(server: FastifyInstance, cookieFor: (token: string) => 
     const etag = `"${createHash('sha256').update(content).digest('base64url')}"`
     server.get(url, (request, reply) => sendFile(request, reply, { content, type, etag }))
   }
+  // Shows the one line of the form that is hidden otherwise.
+  const wrongToken = readFileSync(join(folder, 'login.html'), 'utf8').replace(' hidden>', '>')
   server.get<{ Params: { code: string } }>('/problems/:code', (request, reply) => {
     const text = describeProblem(request.params.code)
     return text === undefined ? sendProblem(reply, 'not-found') : reply.type('text/plain; charset=utf-8').send(text)
@@ -39,7 +41,7 @@ export function addPages(server: FastifyInstance, cookieFor: (token: string) => 
   server.post('/login', (request, reply) => {
     const token = request.body instanceof URLSearchParams ? request.body.get('token') : null
     const cookie = cookieFor(token?.trim() ?? '')
-    if (cookie === undefined) return reply.redirect('/login?wrong', 303)
+    if (cookie === undefined) return reply.code(401).type('text/html; charset=utf-8').send(wrongToken)
     return reply.header('set-cookie', cookie).redirect('/', 303)
   })
 }

@@ -95,7 +95,7 @@ describe('the live stream', () => {
     clock.pass(500)
     const events = join().events()
     expect(namesOf(events)).toEqual(['hello', 'resync', 'positions', 'positions', 'positions'])
-    expect(events.map(({ id }) => id)).toEqual([undefined, undefined, undefined, undefined, 'e-1'])
+    expect(events.map(({ id }) => id)).toEqual([undefined, undefined, undefined, undefined, 'e-2'])
     expect(new Set(rowsOf(events).map(([tag]) => tag))).toEqual(new Set(TAGS))
   })
 
@@ -119,7 +119,7 @@ describe('the live stream', () => {
     clock.pass(500)
     hear(TAGS.slice(2, 3), ROOMS[1])
     clock.pass(500)
-    const events = join('e-1').events()
+    const events = join('e-2').events()
     expect(namesOf(events)).toEqual(['hello', 'positions'])
     expect(rowsOf(events).map(([tag]) => tag)).toEqual(['dataset:t2', 'dataset:t1'].sort())
     expect(hub.counters.resumed).toBe(1)
@@ -146,7 +146,7 @@ describe('the live stream', () => {
     const events = sink.events()
     expect(namesOf(events)).toEqual(['resync', 'positions'])
     expect(rowsOf(events).map(([tag]) => tag)).toEqual(['dataset:t1'])
-    expect(namesOf(join('e-1').events())).toContain('resync')
+    expect(namesOf(join('e-2').events())).toContain('resync')
   })
 
   it('writes nothing more to a viewer that does not read, then the newest of each tag once it does', () => {

@@ -98,6 +98,8 @@ export function createStreamHub({ board, clock, epoch, isLive, maxViewers = MAX_
 
   return {
     start: () => {
+      // What the board holds by now is the first step; a viewer that comes before the second is not told it twice.
+      tick()
       timer ??= clock.every(STEP_MS, tick)
     },
     stop: () => {
