@@ -104,7 +104,8 @@ function quitByThrowing(command: Command): void {
 export async function runCli(argv: readonly string[]): Promise<number> {
   try {
     await program().parseAsync([...argv])
-    return 0
+    // A command that did its work and found something amiss has set the code itself.
+    return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     process.stderr.write(`biotrakr-cloud: ${explainError(error)}\n`)
