@@ -1,0 +1,20 @@
+export type {
+  CommandInfo,
+  Decoded,
+  Driver,
+  EncodeTagsOptions,
+  Fields,
+  FieldValue,
+  Framer,
+  FramerCounters,
+  Lifecycle,
+  Limits,
+  Params,
+  ReaderSide,
+  ReceivedCommand,
+  ReplyMatch,
+  SerialSettings,
+  TagReport,
+  Verdict,
+} from './driver.ts'
+export type { InventoryMode, ProfileDocument } from './profile.ts'

@@ -1,0 +1,366 @@
+/**
+ * The profile document: what a reader's protocol looks like, as data. `profile.schema.json` says the same for editors
+ * and for the loader. A number may be written in hexadecimal as a string ("0x22"), because manuals print it so.
+ */
+export type Num = number | string
+
+export type Endian = 'big' | 'little'
+
+/** What a frame is, for whoever waits for it. */
+export type Role = 'reply' | 'tag' | 'tags' | 'keepalive' | 'roundEnd' | 'error' | 'status' | 'boot'
+
+/** How tags come: by themselves once started, in rounds the host repeats, on each poll, or without any command. */
+export type InventoryMode = 'stream' | 'roundLoop' | 'hostPoll' | 'passive'
+
+export interface ProfileDocument {
+  readonly $schema?: string
+  readonly id: string
+  readonly version: string
+  /** Id of the profile this one changes: objects merge, everything else replaces, null removes. */
+  readonly extends?: string
+  readonly name: string
+  readonly description?: string
+  readonly models?: readonly string[]
+  readonly evidence: Evidence
+  /** `epc`: UHF Gen2. `uid`: LF or HF, where the number is not an EPC. */
+  readonly tagKind: 'epc' | 'uid'
+  readonly match?: { readonly usb?: readonly { readonly vendorId: string; readonly productId?: string }[] }
+  readonly serial: SerialSpec
+  readonly tcpPort?: number
+  readonly framing: FramingSpec
+  readonly integrity: readonly IntegritySpec[]
+  readonly header?: readonly FieldSpec[]
+  readonly messages: readonly MessageSpec[]
+  /** Values that templates use and a site may set, with the value taken when it does not. */
+  readonly parameters?: Readonly<Record<string, ParameterSpec>>
+  readonly commands: Readonly<Record<string, CommandSpec>>
+  /** What a reader says to a command it does not know; only simulated readers use it. */
+  readonly unknownCommand?: readonly AnswerSpec[]
+  readonly lifecycle: LifecycleSpec
+  readonly limits?: LimitsSpec
+  readonly errors?: Readonly<Record<string, ErrorSpec>>
+  readonly golden: readonly GoldenSpec[]
+  readonly reject: readonly RejectSpec[]
+}
+
+export interface Evidence {
+  readonly verifiedOn: 'hardware' | 'public-frames' | 'document'
+  readonly sources: readonly string[]
+  readonly firmware?: readonly string[]
+}
+
+export interface SerialSpec {
+  /** Tried in this order. */
+  readonly baud: readonly number[]
+  readonly dataBits?: 7 | 8
+  readonly parity?: 'none' | 'even' | 'odd'
+  readonly stopBits?: 1 | 2
+  readonly flow?: 'none' | 'rtscts'
+  readonly dtr?: boolean
+  readonly rts?: boolean
+  /** Silence inside a frame after which the rest will not come, ms. */
+  readonly gapMs: number
+  /** Least time between a reply and the next command, ms. */
+  readonly turnaroundMs?: number
+  /** Wait after opening the port, ms. */
+  readonly openDelayMs?: number
+}
+
+/** A number read from a frame's start that tells its whole length. */
+export interface LengthSpec {
+  readonly at: number
+  readonly size: 1 | 2
+  readonly endian?: Endian
+  readonly mask?: Num
+  /** Whole frame = value + overhead. */
+  readonly overhead: number
+  /** The same for commands, where it differs. */
+  readonly commandOverhead?: number
+  /** Greatest value the field may have; a larger one is no frame. */
+  readonly max?: Num
+}
+
+/** One shape of frame: the first layout whose `start` fits is taken. */
+export interface LayoutSpec {
+  readonly start?: string
+  readonly end?: string
+  readonly length?: LengthSpec
+  /** Instead of `length`: every frame has this many bytes. */
+  readonly fixed?: number
+  /** Which bytes the fields are read from: from this offset, to this offset from the end (negative or 0). */
+  readonly body: { readonly from: number; readonly to: number }
+}
+
+export type FramingSpec =
+  | {
+      readonly kind: 'length'
+      readonly layouts: readonly LayoutSpec[]
+      readonly min: number
+      readonly max: number
+      /** `message`: a frame counts only if it also is one of the messages; for checks of 8 bits and less. */
+      readonly confirm?: 'checksum' | 'message'
+    }
+  | {
+      readonly kind: 'delimited'
+      readonly start?: string
+      readonly end: string
+      readonly min: number
+      readonly max: number
+      readonly confirm?: 'checksum' | 'message'
+    }
+  | {
+      readonly kind: 'line' | 'jsonLine'
+      /** What a command ends with. A reply may end with CR, LF or both. */
+      readonly end: string
+      /** `hex`: the line spells bytes in hexadecimal, and the fields are read from those bytes. */
+      readonly content?: 'text' | 'hex'
+      /** Columns of a text line are cut at this character. */
+      readonly separator?: string
+      readonly min: number
+      readonly max: number
+      readonly confirm?: 'checksum' | 'message'
+    }
+  | { readonly kind: 'pn532'; readonly min: number; readonly max: number; readonly confirm?: 'checksum' | 'message' }
+
+export type IntegrityKind = 'crc16' | 'sum8' | 'negSum8' | 'xor8' | 'asciiHexXor' | 'pn532'
+
+/** Offsets: 0 and up from the frame's start, negative from its end. */
+export interface IntegritySpec {
+  readonly kind: IntegrityKind
+  /** First byte the check covers. */
+  readonly from?: number
+  /** First byte it no longer covers. */
+  readonly to?: number
+  /** Where the check itself stands. */
+  readonly at?: number
+  readonly endian?: Endian
+  readonly poly?: Num
+  readonly init?: Num
+  readonly refin?: boolean
+  readonly refout?: boolean
+  readonly xorout?: Num
+  /** False: message bits are shifted in without 16 bits of padding (ThingMagic's form). */
+  readonly augment?: boolean
+}
+
+/** A condition on a named field: equal, one of, or these bits. */
+export type CondSpec =
+  | Num
+  | readonly Num[]
+  | { readonly mask: Num; readonly eq?: Num }
+  | { readonly min?: Num; readonly max?: Num }
+
+export type IntType = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 's8' | 's16' | 's32'
+
+/** How many bytes: a number, a field's value, or all but the last n of what is left. */
+export type SizeSpec =
+  | number
+  | { readonly ref: string; readonly unit?: 'bytes' | 'words' | 'bits'; readonly add?: number }
+  | { readonly toEnd: number }
+
+/** How a number becomes a value: mask, shift, then map, or scale and offset. */
+export interface NumberRules {
+  readonly mask?: Num
+  /** Bits to the right, after the mask. */
+  readonly shift?: number
+  readonly scale?: number
+  readonly offset?: number
+  /** Value to what it means; a value not in the map stays a number. */
+  readonly map?: Readonly<Record<string, string | number>>
+  /** `hex`: shown as padded hexadecimal; `0x`: the same with the prefix. */
+  readonly format?: 'number' | 'hex' | '0x'
+}
+
+interface FieldBase {
+  readonly name?: string
+  readonly doc?: string
+  /** Present only if the named field fits. */
+  readonly if?: Readonly<Record<string, CondSpec>>
+  /** Read, but not shown among the fields. */
+  readonly hidden?: boolean
+}
+
+export type FieldSpec =
+  | (FieldBase & NumberRules & { readonly type: IntType; readonly endian?: Endian; readonly default?: Num })
+  /** Reads nothing: another view of a field that was read before. */
+  | (FieldBase & NumberRules & { readonly type: 'derived'; readonly from: string })
+  | (FieldBase & { readonly type: 'hex' | 'ascii'; readonly size: SizeSpec; readonly default?: string })
+  /** Fields inside a stretch of the body of a known size. */
+  | (FieldBase & { readonly type: 'group'; readonly size?: SizeSpec; readonly fields: readonly FieldSpec[] })
+  /** The same fields again and again; `name` gets the list. */
+  | (FieldBase & {
+      readonly type: 'repeat'
+      /** A field's value, or until the body ends. */
+      readonly count?: string
+      readonly fields: readonly FieldSpec[]
+    })
+  /** Fields that are there if their bit is set in an earlier field, in the order given. */
+  | (FieldBase & {
+      readonly type: 'flagged'
+      readonly flags: string
+      readonly items: readonly { readonly flag: Num; readonly fields: readonly FieldSpec[] }[]
+    })
+  /** A list of id, perhaps length, and value, to the end of the body. */
+  | (FieldBase & {
+      readonly type: 'tlv'
+      readonly id: { readonly type: IntType; readonly endian?: Endian }
+      /** Length of the value; without it every id must be known. */
+      readonly length?: { readonly type: IntType; readonly endian?: Endian; readonly add?: number }
+      readonly items: Readonly<Record<string, readonly FieldSpec[]>>
+    })
+  /** One column of a text line. */
+  | (FieldBase & { readonly type: 'column'; readonly index: number; readonly as: 'text' | 'hex' | 'number' })
+  /** One member of a JSON line; `path` goes down by dots. */
+  | (FieldBase & { readonly type: 'json'; readonly path: string; readonly as: 'text' | 'hex' | 'number' })
+
+/** Which fields make a tag report. */
+export interface TagSpec {
+  readonly epc: string
+  readonly pc?: string
+  readonly tagCrc?: { readonly field: string; readonly verify: boolean }
+  /** The EPC must have the length its PC word says. */
+  readonly checkPcLength?: boolean
+  readonly rssi?: RssiSpec
+  readonly antenna?: { readonly field: string; readonly kind: 'number' | 'mask' }
+  readonly freqKHz?: string
+  readonly phaseDeg?: string
+  readonly readerTimeMs?: string
+}
+
+export interface RssiSpec {
+  readonly field: string
+  /** `raw`: a number without a unit; it becomes dBm only by `dbm`, which must name its source. */
+  readonly unit: 'dBm' | 'raw'
+  readonly calibrated: boolean
+  readonly dbm?: { readonly scale: number; readonly offset: number; readonly source: string }
+}
+
+export interface MessageSpec {
+  readonly name: string
+  readonly doc?: string
+  readonly role: Role
+  readonly when?: Readonly<Record<string, CondSpec>>
+  /** Bytes of the whole body, header fields included. */
+  readonly bodyLength?: number | { readonly min?: number; readonly max?: number }
+  readonly fields?: readonly FieldSpec[]
+  /** Bytes after the last field are allowed (readers that add fields with newer firmware). */
+  readonly trailing?: boolean
+  readonly tag?: TagSpec
+  /** Name of the repeat whose every turn is a tag. */
+  readonly tagsIn?: string
+  /** Field that holds the code to look up in `errors`. */
+  readonly errorCode?: string
+}
+
+export interface ParameterSpec {
+  readonly doc: string
+  readonly default?: number | string | readonly number[]
+  readonly min?: number
+  readonly max?: number
+}
+
+/** A piece of a command: bytes as hex, or a parameter. */
+export type PartSpec =
+  | string
+  | {
+      readonly param: string
+      readonly type: IntType | 'hex' | 'ascii'
+      readonly endian?: Endian
+      /** Written = value x scale + offset. */
+      readonly scale?: number
+      readonly offset?: number
+      /** `regions`: the value is a region's name, written as its number in limits.regions. */
+      readonly map?: 'regions'
+      /** For a list: each number in turn (`times` each), its bit mask (first = bit 0), or how many there are. */
+      readonly list?: 'each' | 'mask' | 'count'
+      readonly times?: number
+    }
+  | { readonly text: string }
+
+export interface CommandSpec {
+  readonly doc?: string
+  /** Everything between start and check, except the length, which is filled in. */
+  readonly send: readonly PartSpec[]
+  /** Bytes sent before the frame, as they are (wake preambles). */
+  readonly preamble?: string
+  /** Sent as it is, without framing. */
+  readonly raw?: boolean
+  /** Switches the radio on: never sent without a region. */
+  readonly radiates?: boolean
+  readonly expect?: ExpectSpec
+  readonly timeoutMs?: number
+  readonly retries?: number
+  /** Wait after the reply (or after sending, without one), ms. */
+  readonly settleMs?: number
+  /** What a reader answers; only simulated readers use it. */
+  readonly answer?: readonly AnswerSpec[]
+  /** What the command does to a simulated reader. */
+  readonly effect?: 'start' | 'stop' | 'round' | 'boot'
+}
+
+export interface ExpectSpec {
+  /** The reply is one of these messages. */
+  readonly messages: readonly string[]
+  /** And these fields fit (which tell replies to different commands apart). */
+  readonly when?: Readonly<Record<string, CondSpec>>
+  /** The reply means success only if these fit too. */
+  readonly okWhen?: Readonly<Record<string, CondSpec>>
+}
+
+export interface AnswerSpec {
+  readonly message: string
+  /** Field values; `{ requestByte: n }` copies byte n of the command's frame. */
+  readonly values?: Readonly<Record<string, number | string | { readonly requestByte: number }>>
+}
+
+/** Lists of command names. */
+export interface LifecycleSpec {
+  readonly inventory: InventoryMode
+  readonly identify?: readonly string[]
+  readonly open?: readonly string[]
+  readonly start?: readonly string[]
+  readonly poll?: readonly string[]
+  readonly onBoot?: readonly string[]
+  readonly health?: readonly string[]
+  readonly close?: readonly string[]
+  /** Without any frame for this long the reader counts as dead, ms. */
+  readonly silenceMs?: number
+  /** Time between polls or rounds, ms. */
+  readonly pollMs?: number
+  readonly healthEveryMs?: number
+  /** A tag not reported for this long has left (readers that only say what they see), ms. */
+  readonly presenceMs?: number
+}
+
+export interface LimitsSpec {
+  readonly powerDbm?: { readonly min: number; readonly max: number; readonly step: number }
+  readonly antennas?: number
+  /** Region name to the reader's number. */
+  readonly regions?: Readonly<Record<string, Num>>
+}
+
+export interface ErrorSpec {
+  readonly text: string
+  readonly severity: 'info' | 'warning' | 'error' | 'fatal'
+  readonly action?: string
+}
+
+/** A frame from elsewhere that must decode, and to what. */
+export interface GoldenSpec {
+  readonly hex: string
+  /** `command`: a frame from the host. */
+  readonly direction?: 'reply' | 'command'
+  readonly source: string
+  readonly verdict?: Role
+  readonly message?: string
+  readonly command?: string
+  readonly tags?: readonly Readonly<Record<string, string | number>>[]
+  readonly fields?: Readonly<Record<string, unknown>>
+}
+
+export interface RejectSpec {
+  readonly hex: string
+  readonly direction?: 'reply' | 'command'
+  readonly source: string
+  readonly why: string
+}
