@@ -23,6 +23,7 @@ import { decodeAdvert } from './decode/advert.ts'
 import { createFilter, type FilterOutput } from './filter/filter.ts'
 import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
 import { emptyState, type LocateState, locate } from './locate/locate.ts'
+import { createLossLog } from './loss-log.ts'
 import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { createRecordPolicy } from './outbox/record-policy.ts'
@@ -200,7 +201,7 @@ export class Agent {
       graceMs: config.outbox.graceHours * 3_600_000,
       compression: nodeCompression,
       clock,
-      onLost: (run) => log.error({ event: 'outbox.lost', ...run }, 'records were let go; a gap record stands for them'),
+      onLost: createLossLog(clock, log),
       onDamaged: ({ path, cause }) =>
         log.error(
           { event: 'outbox.damaged', path, err: cause },
@@ -230,6 +231,7 @@ export class Agent {
       log: log.child({ stage: 'sync' }),
       window: config.sync.window,
       batchRecords: config.sync.batchRecords,
+      liveMs: config.records.liveSeconds * 1_000,
     })
   }
 }

@@ -51,7 +51,7 @@ describe('the configuration', () => {
     expect(config.dataDir).toBe(join(dir, 'state'))
     expect(config.outbox).toMatchObject({ maxMegabytes: 700, graceHours: 24, keyFile: join(dir, 'state/outbox.key') })
     expect(config.sources[0]).toEqual({ kind: 'dataset', dir: join(dir, 'recording'), part: 'test' })
-    expect(config.records).toEqual({ ledger: 'change', keepAliveSeconds: 300, live: true })
+    expect(config.records).toEqual({ ledger: 'change', keepAliveSeconds: 300, live: true, liveSeconds: 1 })
     expect(config.broker.passwordFile).toBe(join(dir, 'password'))
   })
 

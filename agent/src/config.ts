@@ -69,8 +69,10 @@ const recordsSchema = z.strictObject({
   ledger: z.enum(['change', 'all']).default('change'),
   /** With `change`, how long an unchanged answer may go unrecorded. */
   keepAliveSeconds: z.number().min(1).max(86_400).default(300),
-  /** Newest position of every tag, once a second, not kept. */
+  /** Newest position of every tag, not kept. */
   live: z.boolean().default(true),
+  /** At most one live message in this time. */
+  liveSeconds: z.number().min(0.2).max(3_600).default(1),
 })
 
 const configSchema = z.strictObject({

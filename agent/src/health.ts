@@ -51,6 +51,15 @@ export function healthOf(parts: HealthParts): AgentHealth {
     }
   }
   if (parts.outbox.fault) problems.push({ ...parts.outbox.fault, message: parts.outbox.fault.detail })
+  const gone = parts.outbox.evicted + parts.outbox.corrupt
+  if (gone > 0) {
+    const message = `${gone} records were let go before the centre had them; gap records stand in their place`
+    problems.push({
+      code: 'OUTBOX_GAPS',
+      message,
+      next: 'Mend the uplink, or give the outbox more room (outbox.maxMegabytes).',
+    })
+  }
   if (parts.sync.problem) problems.push(parts.sync.problem)
   if (parts.unmapped > 0) {
     const message = `${parts.unmapped} readings came from receivers that the site map does not name`

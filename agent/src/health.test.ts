@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+
+import { figures, healthOf } from './health.ts'
+import { createMetrics } from './upkeep/metrics.ts'
+
+const parts = {
+  software: '0.1.0',
+  gateway: 'ward-3-east',
+  counters: { readings: 10, fixes: 4, ledgerFixes: 2, telemetry: 1 },
+  unmapped: 0,
+  sources: [{ name: 'adapter', state: 'up', detail: 'scanning', readings: 10, errors: 0 }],
+  outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, fault: undefined },
+  sync: { inFlight: 1, connects: 1, nacks: 0, resends: 0, liveDropped: 0, problem: undefined },
+} as unknown as Parameters<typeof healthOf>[0]
+
+describe('the health of the agent', () => {
+  it('is good when no stage has a problem', () => {
+    expect(healthOf(parts)).toMatchObject({ ok: true, problems: [] })
+  })
+
+  it('gathers every problem with its code and the next step', () => {
+    const problem = { code: 'BROKER_UNREACHABLE', message: 'nothing listens there', next: 'Start the broker.' }
+    const fault = { code: 'OUTBOX_FULL', detail: 'the disk is full', next: 'Free some space.', sinceMs: 1 }
+    const { ok, problems } = healthOf({
+      ...parts,
+      unmapped: 7,
+      sources: [{ name: 'adapter', state: 'failed', detail: 'no such device', readings: 0, errors: 1 }],
+      outbox: { ...parts.outbox, evicted: 200, fault } as typeof parts.outbox,
+      sync: { ...parts.sync, problem } as typeof parts.sync,
+    })
+    expect(ok).toBe(false)
+    const codes = problems.map(({ code }) => code)
+    expect(codes).toEqual(['SOURCE_FAILED', 'OUTBOX_FULL', 'OUTBOX_GAPS', 'BROKER_UNREACHABLE', 'RECEIVER_UNMAPPED'])
+    for (const { message, next } of problems) expect(`${message} ${next}`).toMatch(/^\S.* \S.*\.$/)
+  })
+
+  it('is what the metrics read', async () => {
+    const text = await createMetrics(figures(() => healthOf(parts))).metrics()
+    for (const line of ['ok 1', 'readings_total 10', 'outbox_unacknowledged 1', 'sync_in_flight 1']) {
+      expect(text).toContain(`biotrakr_agent_${line}\n`)
+    }
+  })
+})
