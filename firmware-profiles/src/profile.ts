@@ -143,12 +143,16 @@ export interface IntegritySpec {
   readonly augment?: boolean
 }
 
-/** A condition on a named field: equal, one of, or these bits. */
+/** A condition on a named field: equal, one of, these bits, bounds, one of some texts, or that it was read at all. */
 export type CondSpec =
   | Num
   | readonly Num[]
   | { readonly mask: Num; readonly eq?: Num }
   | { readonly min?: Num; readonly max?: Num }
+  | { readonly text: readonly string[] }
+  | { readonly present: boolean }
+
+export type Conditions = Readonly<Record<string, CondSpec>>
 
 export type IntType = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 's8' | 's16' | 's32'
 
@@ -175,7 +179,7 @@ interface FieldBase {
   readonly name?: string
   readonly doc?: string
   /** Present only if the named field fits. */
-  readonly if?: Readonly<Record<string, CondSpec>>
+  readonly if?: Conditions
   /** Read, but not shown among the fields. */
   readonly hidden?: boolean
 }
@@ -239,7 +243,7 @@ export interface MessageSpec {
   readonly name: string
   readonly doc?: string
   readonly role: Role
-  readonly when?: Readonly<Record<string, CondSpec>>
+  readonly when?: Conditions
   /** Bytes of the whole body, header fields included. */
   readonly bodyLength?: number | { readonly min?: number; readonly max?: number }
   readonly fields?: readonly FieldSpec[]
@@ -302,9 +306,9 @@ export interface ExpectSpec {
   /** The reply is one of these messages. */
   readonly messages: readonly string[]
   /** And these fields fit (which tell replies to different commands apart). */
-  readonly when?: Readonly<Record<string, CondSpec>>
+  readonly when?: Conditions
   /** The reply means success only if these fit too. */
-  readonly okWhen?: Readonly<Record<string, CondSpec>>
+  readonly okWhen?: Conditions
 }
 
 export interface AnswerSpec {
