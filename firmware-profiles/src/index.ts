@@ -17,4 +17,12 @@ export type {
   TagReport,
   Verdict,
 } from './driver.ts'
+export type { LlrpReaderInfo } from './llrp-capabilities.ts'
+export type { LlrpRoSpecSettings, LlrpSettings } from './llrp-commands.ts'
+export { createLlrpFramer, type LlrpFramer } from './llrp-framer.ts'
+export { decodeLlrpMessage, encodeLlrpMessage, type LlrpMessage } from './llrp-messages.ts'
+export { allParameters, findParameter, type LlrpParameter, parameter } from './llrp-parameters.ts'
+export { type LlrpTagReport, tagsOfReport } from './llrp-report.ts'
+export { createLlrpSession } from './llrp-session.ts'
+export type { LlrpAction, LlrpCounters, LlrpEvent, LlrpFailure, LlrpSession } from './llrp-session-types.ts'
 export type { InventoryMode, ProfileDocument } from './profile.ts'
