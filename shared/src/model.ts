@@ -51,6 +51,14 @@ export interface Reading {
   readonly atMs: number
   readonly medium: 'RFID' | 'BLE'
   readonly telemetry?: Telemetry
+  /** Signal strength as the reader's own number, where its unit is unknown or not calibrated. */
+  readonly rssiRaw?: number
+  /** Phase of the backscatter, degrees; its range and sign are the reader's. */
+  readonly phaseDeg?: number
+  /** Carrier frequency. */
+  readonly freqKHz?: number
+  /** The reader's own clock, milliseconds; only differences mean something. */
+  readonly readerTimeMs?: number
 }
 
 /** What a tag said of itself in one report. Absent means not said; "not available" codes never become numbers. */
