@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 
 import { BioTrakrError, formatEpoch } from '@biotrakr/shared'
-import SQLite from 'better-sqlite3'
 
+import { Sqlite } from './sqlite-driver.ts'
 import { readMarks, type StoreRow } from './sqlite-rows.ts'
 import { checkSchema } from './sqlite-schema.ts'
 
@@ -34,7 +34,7 @@ export function inspectOutbox(path: string): LedgerTally {
   if (!existsSync(path)) {
     throw new BioTrakrError(`There is no outbox ${path}`, { code: 'NOT_FOUND', next: 'Check the data folder' })
   }
-  const db = new SQLite(path, { readonly: true, timeout: 2000 })
+  const db = new Sqlite(path, { readonly: true, timeout: 2000 })
   try {
     checkSchema(db, path)
     return db.transaction(() => {

@@ -2,9 +2,10 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from
 import { dirname } from 'node:path'
 
 import { BioTrakrError } from '@biotrakr/shared'
-import SQLite, { type Database } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 
 import { syncFolder } from './data-key.ts'
+import { Sqlite } from './sqlite-driver.ts'
 
 const PAGE_BYTES = 4096
 /** A page in the write-ahead log has a header of 24 bytes (sqlite.org/fileformat2.html, section 4.1). */
@@ -50,7 +51,7 @@ export function sizeOf(path: string): number {
 export function connect(path: string): Database {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   closeSync(openSync(path, 'a', 0o600))
-  return new SQLite(path, { timeout: BUSY_MS })
+  return new Sqlite(path, { timeout: BUSY_MS })
 }
 
 /** Durability and size: FULL, because NORMAL loses the newest commits with the power, and they may have been sent. */
@@ -69,14 +70,14 @@ export function configure(db: Database, { checkpointPages, maxPages }: Bounds): 
  */
 export function lock(path: string): Database {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const holder = new SQLite(`${path}.lock`, { timeout: 0 })
+  const holder = new Sqlite(`${path}.lock`, { timeout: 0 })
   try {
     holder.pragma('locking_mode = EXCLUSIVE')
     holder.exec('BEGIN EXCLUSIVE')
     return holder
   } catch (cause) {
     holder.close()
-    if (!(cause instanceof SQLite.SqliteError && cause.code === 'SQLITE_BUSY')) throw cause
+    if (!(cause instanceof Sqlite.SqliteError && cause.code === 'SQLITE_BUSY')) throw cause
     throw new BioTrakrError(`The outbox ${path} is open in another process`, {
       code: 'OUTBOX_OPEN',
       cause,
@@ -98,13 +99,13 @@ export function putAside(path: string): string {
 }
 
 export function isDamage(error: unknown): boolean {
-  return error instanceof SQLite.SqliteError && /^SQLITE_(?:CORRUPT|NOTADB)/.test(error.code)
+  return error instanceof Sqlite.SqliteError && /^SQLITE_(?:CORRUPT|NOTADB)/.test(error.code)
 }
 
 /** Failures that pass: no space, a disk that answers with errors, another program's lock. */
 export function isPassing(error: unknown): boolean {
   return (
-    error instanceof SQLite.SqliteError &&
+    error instanceof Sqlite.SqliteError &&
     /^SQLITE_(?:FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|PROTOCOL|NOMEM)/.test(error.code)
   )
 }

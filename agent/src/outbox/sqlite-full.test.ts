@@ -3,12 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import SQLite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-
 import { bulkyFixAt, fixAt, optionsIn, range } from './outbox.fixtures.ts'
 import { readAll } from './outbox.laws.ts'
 import type { LostRun, Outbox } from './outbox.ts'
+import { Sqlite } from './sqlite-driver.ts'
 import { openSqliteOutbox, type SqliteOutboxOptions } from './sqlite-outbox.ts'
 
 let folder: string
@@ -60,7 +59,7 @@ describe('the bound in bytes', () => {
     const box = open({ waitingRecords: 100_000 })
     box.append(fixAt(0))
     box.flush()
-    const reader = new SQLite(optionsIn(folder).path, { readonly: true })
+    const reader = new Sqlite(optionsIn(folder).path, { readonly: true })
     reader.exec('BEGIN')
     reader.prepare('SELECT count(*) FROM run').get()
     for (const i of range(1, 200 * 60)) {
@@ -96,7 +95,7 @@ describe('the bound in bytes', () => {
 describe('a store that cannot be written for a while', () => {
   /** Another program's transaction: the plainest way in which SQLite refuses a commit. */
   function block(): { release(): void } {
-    const other = new SQLite(optionsIn(folder).path)
+    const other = new Sqlite(optionsIn(folder).path)
     other.exec('BEGIN IMMEDIATE')
     return { release: () => other.close() }
   }

@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Fix, GatewayId } from '@biotrakr/shared'
-import SQLite from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-
 import { inspectOutbox } from './inspect.ts'
 import { bulkyFixAt, fixAt, optionsIn, range } from './outbox.fixtures.ts'
 import { readAll } from './outbox.laws.ts'
 import type { LostRun, Outbox } from './outbox.ts'
+import { Sqlite } from './sqlite-driver.ts'
 import { openSqliteOutbox, type SqliteOutboxOptions } from './sqlite-outbox.ts'
 
 let folder: string
@@ -44,7 +43,7 @@ function append(outbox: Outbox, first: number, count: number): void {
 
 /** Changes the closed file as a failing disk, or a person, might. */
 function tamper(sql: string): void {
-  const db = new SQLite(optionsIn(folder).path)
+  const db = new Sqlite(optionsIn(folder).path)
   db.exec(sql)
   db.close()
 }
