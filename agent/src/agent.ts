@@ -20,11 +20,13 @@ import { createDatasetSource } from './acquire/dataset-source.ts'
 import type { AllowList, Source } from './acquire/source.ts'
 import { type AgentConfig, readSecret } from './config.ts'
 import { decodeAdvert } from './decode/advert.ts'
+import { type DescribeOptions, type Description, describeAdvert as describe } from './decode/describe.ts'
 import { createFilter, type FilterOutput } from './filter/filter.ts'
 import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
 import { emptyState, type LocateState, locate } from './locate/locate.ts'
 import { createLossLog } from './loss-log.ts'
 import { nodeCompression } from './node-compression.ts'
+import { nodeAes } from './node-crypto-port.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { createRecordPolicy } from './outbox/record-policy.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
@@ -41,6 +43,7 @@ const MEGABYTE = 1_048_576
 
 export { scaledClock } from './acquire/scaled-clock.ts'
 export type { Source, SourceStatus } from './acquire/source.ts'
+export type { Description } from './decode/describe.ts'
 
 export interface AgentParts {
   readonly config: AgentConfig
@@ -272,4 +275,9 @@ export function openDataset(
 /** Runs a BLE capture file through the decoder. @throws BioTrakrError CAPTURE_UNREADABLE */
 export function replayBle({ path, allow }: { readonly path: string; readonly allow: AllowList }): BleCaptureCounts {
   return replayBleCapture({ path, allow, decode: decodeAdvert, onReading: () => undefined })
+}
+
+/** Everything that one BLE advert says, for the command line. Never throws, whatever the bytes. */
+export function describeAdvert(bytes: Uint8Array, options: Omit<DescribeOptions, 'aes'>): Description {
+  return describe(bytes, { ...options, aes: nodeAes })
 }

@@ -69,6 +69,13 @@ export interface Telemetry {
   readonly moving?: boolean
   /** Counter of the tag's button; a changed value is one press. */
   readonly pressCount?: number
+  /**
+   * The button is held, an alarm stands, or this very report is a press. Together with `pressCount` that number tells
+   * presses apart, and the first one heard counts; without it, a change from false or from nothing to true is one press.
+   */
+  readonly pressed?: boolean
+  /** The tag's case is open or it was taken off. */
+  readonly tamper?: boolean
 }
 
 /** What one receiver heard of one tag in one window. */

@@ -9,14 +9,18 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
  * - `epc:<urn or hex>`: Gen2 tag, EPC as pure identity URI where it decodes, else hex
  * - `ble:<address>`: 12 hex digits, most significant byte first
  * - `ibeacon:<uuid>/<major>/<minor>`
+ * - `altbeacon:<uuid>/<id2>/<id3>`: github.com/AltBeacon/spec
  * - `eddystone:<namespace>/<instance>`: 20 and 12 hex digits (Eddystone-UID, github.com/google/eddystone)
+ * - `kontakt:<unique id>`: 4 to 8 letters and digits as printed on the tag; upper and lower case are different
  * - `dataset:<name>`: a tag of a recorded data set that carries no real identity
  */
 const FORMS = [
   'epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\\x21-\\x7e]{1,110})',
   'ble:[0-9a-f]{12}',
   `ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
+  `altbeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
   'eddystone:[0-9a-f]{20}/[0-9a-f]{12}',
+  'kontakt:[0-9A-Za-z]{4,8}',
   'dataset:[\\x21-\\x7e]{1,64}',
 ]
 /** One expression, for every tag of every batch goes through it. */
@@ -43,6 +47,18 @@ export function datasetTag(name: string): TagId | undefined {
 /** Identity of an iBeacon; `uuid` with hyphens in any case, major and minor 0-65535. */
 export function ibeaconTag(uuid: string, major: number, minor: number): TagId | undefined {
   const id = `ibeacon:${uuid.toLowerCase()}/${major}/${minor}`
+  return isTagId(id) ? id : undefined
+}
+
+/** Identity of an AltBeacon; `uuid` with hyphens in any case, the two numbers 0-65535. */
+export function altbeaconTag(uuid: string, id2: number, id3: number): TagId | undefined {
+  const id = `altbeacon:${uuid.toLowerCase()}/${id2}/${id3}`
+  return isTagId(id) ? id : undefined
+}
+
+/** Identity of a Kontakt.io tag from its unique id. */
+export function kontaktTag(uniqueId: string): TagId | undefined {
+  const id = `kontakt:${uniqueId}`
   return isTagId(id) ? id : undefined
 }
 

@@ -2,6 +2,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { addDecodeCommand } from './decode.ts'
 import { replayCapture } from './replay.ts'
 import { runAgent } from './run.ts'
 
@@ -34,6 +35,7 @@ function program(): Command {
     .option('--allow <tag...>', 'canonical identities to accept, such as ble:c30000123456', [])
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(replayCapture)
+  addDecodeCommand(biotrakr)
   for (const command of biotrakr.commands) command.exitOverride()
   return biotrakr
 }
