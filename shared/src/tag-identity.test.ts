@@ -8,6 +8,7 @@ describe('isTagId', () => {
   it.each([
     'epc:3034257bf7194e4000001a85',
     'epc:urn:epc:id:giai:4012345.6',
+    'epc:https://id.gs1.org/8004/40123456',
     'ble:c30000123456',
     `ibeacon:${UUID}/0/65535`,
     'eddystone:00112233445566778899/aabbccddeeff',
@@ -26,6 +27,7 @@ describe('isTagId', () => {
     'epc:3034257BF7194E40',
     'epc:urn:epc:id:giai:4012345 6',
     'epc:urn:epc:tag:giai-96:0.4012345.6',
+    'epc:https://example.com/8004/40123456',
     `ibeacon:${UUID}/1`,
     `ibeacon:${UUID}/1/65536`,
     `ibeacon:${UUID}/01/1`,

@@ -6,7 +6,8 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
 /**
  * Canonical tag identities: one spelling for one tag, everywhere. Hex is lower case, addresses have no separators.
  *
- * - `epc:<urn or hex>`: Gen2 tag, EPC as pure identity URI where it decodes, else hex
+ * - `epc:<uri or hex>`: Gen2 tag, EPC as pure identity URI where it decodes (a canonical GS1 Digital Link where the scheme
+ *   has no URN), else hex
  * - `ble:<address>`: 12 hex digits, most significant byte first
  * - `ibeacon:<uuid>/<major>/<minor>`
  * - `altbeacon:<uuid>/<id2>/<id3>`: github.com/AltBeacon/spec
@@ -15,7 +16,7 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
  * - `dataset:<name>`: a tag of a recorded data set that carries no real identity
  */
 const FORMS = [
-  'epc:(?:[0-9a-f]{2,128}|urn:epc:id:[\\x21-\\x7e]{1,110})',
+  'epc:(?:[0-9a-f]{2,128}|(?:urn:epc:id:|https://id\\.gs1\\.org/)[\\x21-\\x7e]{1,110})',
   'ble:[0-9a-f]{12}',
   `ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
   `altbeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,

@@ -1,0 +1,54 @@
+/** The protocol control word of a Gen2 tag, as readers report it before the EPC: TDS 2.3 section 9. */
+export interface PcWord {
+  readonly ok: true
+  /** Length of the EPC in bits: a multiple of 16 up to 496. */
+  readonly bits: number
+  /** Data in user memory. */
+  readonly userMemory: boolean
+  /** Words of extended protocol control follow. Readers report them apart from the EPC. */
+  readonly extended: boolean
+  /** An ISO identifier with this application family identifier (AFI) follows, not an EPC. */
+  readonly afi?: number
+}
+
+export interface PcRefused {
+  readonly ok: false
+  readonly code: 'pc'
+  readonly why: string
+}
+
+/** @param pc 0-65535 */
+export function parsePc(pc: number): PcWord | PcRefused {
+  if (!Number.isInteger(pc) || pc < 0 || pc > 0xffff) return { ok: false, code: 'pc', why: `${pc} is no 16-bit word` }
+  return {
+    ok: true,
+    bits: (pc >> 11) * 16,
+    userMemory: (pc & 0x400) !== 0,
+    extended: (pc & 0x200) !== 0,
+    ...((pc & 0x100) !== 0 && { afi: pc & 0xff }),
+  }
+}
+
+const POLYNOMIAL = 0x1021
+
+const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte << 8
+  for (let bit = 0; bit < 8; bit++) remainder = remainder & 0x8000 ? (remainder << 1) ^ POLYNOMIAL : remainder << 1
+  return remainder
+})
+
+/**
+ * The checksum that a Gen2 tag sends behind its PC word and EPC, and that some readers pass on: CRC-16/GENIBUS, check value
+ * d64e (EPC UHF Gen2 air interface, annex F).
+ *
+ * @returns 0-65535
+ */
+export function gen2Crc(pc: number, epc: Uint8Array): number {
+  let crc = step(step(0xffff, pc >> 8), pc & 0xff)
+  for (let i = 0; i < epc.length; i++) crc = step(crc, epc[i] as number)
+  return ~crc & 0xffff
+}
+
+function step(crc: number, byte: number): number {
+  return ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] as number)
+}

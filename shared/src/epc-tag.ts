@@ -1,0 +1,36 @@
+import { hexOf } from './bytes.ts'
+import { epcIdentity } from './epc-decode.ts'
+import { parsePc } from './epc-pc.ts'
+import type { TagId } from './ids.ts'
+import { isTagId } from './tag-identity.ts'
+
+/** What a Gen2 tag is called in the system. */
+export interface EpcTag {
+  readonly tag: TagId
+  /** The EPC identifies a person (GSRN, GSRNP): personal data. */
+  readonly personal: boolean
+}
+
+/**
+ * Identity of a Gen2 tag: `epc:` and its pure identity URI where the EPC is a GS1 key, else, or where that is too long, the
+ * bits in lower-case hex.
+ *
+ * @param epc the EPC without PC word and CRC, 1-62 bytes, or as hex in any case
+ * @param pc the PC word where the reader tells it
+ * @returns undefined for what is not hex or has another length
+ */
+export function tagIdFromEpc(epc: Uint8Array | string, pc?: number): EpcTag | undefined {
+  const identity = epcIdentity(epc, pc)
+  if (!identity.ok) return rawTag(identity.hex, false)
+  const { pureUri, personal } = identity
+  const tag = `epc:${pureUri}`
+  if (isTagId(tag)) return { tag, personal }
+  const hex = typeof epc === 'string' ? epc.toLowerCase() : hexOf(epc)
+  const word = pc === undefined ? undefined : parsePc(pc)
+  return rawTag(word?.ok ? hex.slice(0, word.bits / 4) : hex, personal)
+}
+
+function rawTag(hex: string, personal: boolean): EpcTag | undefined {
+  const tag = `epc:${hex}`
+  return isTagId(tag) ? { tag, personal } : undefined
+}
