@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { bleTag, datasetTag, eddystoneTag, ibeaconTag, isTagId } from './tag-identity.ts'
+import { bleTag, datasetTag, eddystoneTag, ibeaconTag, isTagId, numberTag } from './tag-identity.ts'
 
 const UUID = 'f7826da6-4fa2-4e98-8024-bc5b71e0893e'
 
@@ -9,6 +9,8 @@ describe('isTagId', () => {
     'epc:3034257bf7194e4000001a85',
     'epc:urn:epc:id:giai:4012345.6',
     'epc:https://id.gs1.org/8004/40123456',
+    'hf:04416d412b0289',
+    'lf:62e3086ced',
     'ble:c30000123456',
     `ibeacon:${UUID}/0/65535`,
     'eddystone:00112233445566778899/aabbccddeeff',
@@ -25,6 +27,11 @@ describe('isTagId', () => {
     'ble:c3:00:00:12:34:56',
     'ble:c30000123456 ',
     'epc:3034257BF7194E40',
+    'hf:04416D412B0289',
+    'hf:04416d412b028',
+    'hf:04',
+    `hf:${'00'.repeat(33)}`,
+    'uid:04416d412b0289',
     'epc:urn:epc:id:giai:4012345 6',
     'epc:urn:epc:tag:giai-96:0.4012345.6',
     'epc:https://example.com/8004/40123456',
@@ -39,6 +46,17 @@ describe('isTagId', () => {
     `dataset:${'x'.repeat(65)}`,
   ])('refuses %j: one tag has one spelling', (text) => {
     expect(isTagId(text)).toBe(false)
+  })
+})
+
+describe('numberTag', () => {
+  it('writes the digits in lower case, and keeps HF and LF apart', () => {
+    expect(numberTag('hf', '04416D412B0289')).toBe('hf:04416d412b0289')
+    expect(numberTag('lf', '62E3086CED')).toBe('lf:62e3086ced')
+  })
+
+  it.each(['', '04', '04416', '04:41:6D:41', 'xyz1'])('refuses %j', (number) => {
+    expect(numberTag('hf', number)).toBeUndefined()
   })
 })
 

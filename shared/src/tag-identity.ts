@@ -8,6 +8,8 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
  *
  * - `epc:<uri or hex>`: Gen2 tag, EPC as pure identity URI where it decodes (a canonical GS1 Digital Link where the scheme
  *   has no URN), else hex
+ * - `hf:<number>`: 13.56 MHz tag, its UID in the order its reader's profile gives it (most significant byte first)
+ * - `lf:<number>`: 125 or 134 kHz tag, its number likewise; bits that fill no byte are as the reader pads them
  * - `ble:<address>`: 12 hex digits, most significant byte first
  * - `ibeacon:<uuid>/<major>/<minor>`
  * - `altbeacon:<uuid>/<id2>/<id3>`: github.com/AltBeacon/spec
@@ -17,6 +19,7 @@ const U16 = '(?:0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\
  */
 const FORMS = [
   'epc:(?:[0-9a-f]{2,128}|(?:urn:epc:id:|https://id\\.gs1\\.org/)[\\x21-\\x7e]{1,110})',
+  '[hl]f:(?:[0-9a-f]{2}){2,32}',
   'ble:[0-9a-f]{12}',
   `ibeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
   `altbeacon:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/${U16}/${U16}`,
@@ -29,6 +32,15 @@ const TAG_ID = new RegExp(`^(?:${FORMS.join('|')})$`)
 
 export function isTagId(text: string): text is TagId {
   return text.length <= 160 && TAG_ID.test(text)
+}
+
+/**
+ * Identity of a tag with a plain number, from an HF or LF reader.
+ * @param number 2 to 32 bytes in hex, any case; @returns undefined for anything else
+ */
+export function numberTag(band: 'hf' | 'lf', number: string): TagId | undefined {
+  const id = `${band}:${number.toLowerCase()}`
+  return isTagId(id) ? id : undefined
 }
 
 /** @param address 12 hex digits, with or without `:` or `-`, any case; @returns undefined for anything else */
