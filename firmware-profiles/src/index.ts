@@ -25,4 +25,7 @@ export { allParameters, findParameter, type LlrpParameter, parameter } from './l
 export { type LlrpTagReport, tagsOfReport } from './llrp-report.ts'
 export { createLlrpSession } from './llrp-session.ts'
 export type { LlrpAction, LlrpCounters, LlrpEvent, LlrpFailure, LlrpSession } from './llrp-session-types.ts'
+export { checkProfile, type LoadOptions, loadProfile, type ProfileCheck } from './load.ts'
+export type { Problem } from './problem.ts'
 export type { InventoryMode, ProfileDocument } from './profile.ts'
+export type { ProfileSources } from './resolve.ts'

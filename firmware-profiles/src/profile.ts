@@ -1,10 +1,6 @@
-/**
- * The profile document: what a reader's protocol looks like, as data. `profile.schema.json` says the same for editors
- * and for the loader. A number may be written in hexadecimal as a string ("0x22"), because manuals print it so.
- */
-export type Num = number | string
+import type { Conditions, Endian, FieldSpec, IntType, Num } from './profile-fields.ts'
 
-export type Endian = 'big' | 'little'
+export type * from './profile-fields.ts'
 
 /** What a frame is, for whoever waits for it. */
 export type Role = 'reply' | 'tag' | 'tags' | 'keepalive' | 'roundEnd' | 'error' | 'status' | 'boot'
@@ -12,6 +8,7 @@ export type Role = 'reply' | 'tag' | 'tags' | 'keepalive' | 'roundEnd' | 'error'
 /** How tags come: by themselves once started, in rounds the host repeats, on each poll, or without any command. */
 export type InventoryMode = 'stream' | 'roundLoop' | 'hostPoll' | 'passive'
 
+/** What a reader's protocol looks like, as data. `profile.schema.json` says the same for editors and for the loader. */
 export interface ProfileDocument {
   readonly $schema?: string
   readonly id: string
@@ -142,80 +139,6 @@ export interface IntegritySpec {
   /** False: message bits are shifted in without 16 bits of padding (ThingMagic's form). */
   readonly augment?: boolean
 }
-
-/** A condition on a named field: equal, one of, these bits, bounds, one of some texts, or that it was read at all. */
-export type CondSpec =
-  | Num
-  | readonly Num[]
-  | { readonly mask: Num; readonly eq?: Num }
-  | { readonly min?: Num; readonly max?: Num }
-  | { readonly text: readonly string[] }
-  | { readonly present: boolean }
-
-export type Conditions = Readonly<Record<string, CondSpec>>
-
-export type IntType = 'u8' | 'u16' | 'u24' | 'u32' | 'u64' | 's8' | 's16' | 's32'
-
-/** How many bytes: a number, a field's value, or all but the last n of what is left. */
-export type SizeSpec =
-  | number
-  | { readonly ref: string; readonly unit?: 'bytes' | 'words' | 'bits'; readonly add?: number }
-  | { readonly toEnd: number }
-
-/** How a number becomes a value: mask, shift, then map, or scale and offset. */
-export interface NumberRules {
-  readonly mask?: Num
-  /** Bits to the right, after the mask. */
-  readonly shift?: number
-  readonly scale?: number
-  readonly offset?: number
-  /** Value to what it means; a value not in the map stays a number. */
-  readonly map?: Readonly<Record<string, string | number>>
-  /** `hex`: shown as padded hexadecimal; `0x`: the same with the prefix. */
-  readonly format?: 'number' | 'hex' | '0x'
-}
-
-interface FieldBase {
-  readonly name?: string
-  readonly doc?: string
-  /** Present only if the named field fits. */
-  readonly if?: Conditions
-  /** Read, but not shown among the fields. */
-  readonly hidden?: boolean
-}
-
-export type FieldSpec =
-  | (FieldBase & NumberRules & { readonly type: IntType; readonly endian?: Endian; readonly default?: Num })
-  /** Reads nothing: another view of a field that was read before. */
-  | (FieldBase & NumberRules & { readonly type: 'derived'; readonly from: string })
-  | (FieldBase & { readonly type: 'hex' | 'ascii'; readonly size: SizeSpec; readonly default?: string })
-  /** Fields inside a stretch of the body of a known size. */
-  | (FieldBase & { readonly type: 'group'; readonly size?: SizeSpec; readonly fields: readonly FieldSpec[] })
-  /** The same fields again and again; `name` gets the list. */
-  | (FieldBase & {
-      readonly type: 'repeat'
-      /** A field's value, or until the body ends. */
-      readonly count?: string
-      readonly fields: readonly FieldSpec[]
-    })
-  /** Fields that are there if their bit is set in an earlier field, in the order given. */
-  | (FieldBase & {
-      readonly type: 'flagged'
-      readonly flags: string
-      readonly items: readonly { readonly flag: Num; readonly fields: readonly FieldSpec[] }[]
-    })
-  /** A list of id, perhaps length, and value, to the end of the body. */
-  | (FieldBase & {
-      readonly type: 'tlv'
-      readonly id: { readonly type: IntType; readonly endian?: Endian }
-      /** Length of the value; without it every id must be known. */
-      readonly length?: { readonly type: IntType; readonly endian?: Endian; readonly add?: number }
-      readonly items: Readonly<Record<string, readonly FieldSpec[]>>
-    })
-  /** One column of a text line. */
-  | (FieldBase & { readonly type: 'column'; readonly index: number; readonly as: 'text' | 'hex' | 'number' })
-  /** One member of a JSON line; `path` goes down by dots. */
-  | (FieldBase & { readonly type: 'json'; readonly path: string; readonly as: 'text' | 'hex' | 'number' })
 
 /** Which fields make a tag report. */
 export interface TagSpec {

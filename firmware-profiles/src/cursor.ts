@@ -1,0 +1,89 @@
+import type { Fields } from './driver.ts'
+
+/** Names of a profile's fields, each with its place in a cursor. */
+export interface Slots {
+  /** Place of a name, made when it is new. */
+  of(name: string): number
+  find(name: string): number | undefined
+  readonly size: number
+}
+
+export function createSlots(): Slots {
+  const places = new Map<string, number>()
+  return {
+    of(name) {
+      const known = places.get(name)
+      if (known !== undefined) return known
+      places.set(name, places.size)
+      return places.size - 1
+    },
+    find: (name) => places.get(name),
+    get size() {
+      return places.size
+    },
+  }
+}
+
+export type Shown = { -readonly [name in keyof Fields]: Fields[name] }
+
+/** Where reading stands, and what has been read. One per driver, used again for every frame. */
+export interface Cursor {
+  bytes: Uint8Array
+  at: number
+  /** End of the part being read. */
+  end: number
+  /** Values of number fields after scale and offset; NaN = not read. */
+  readonly values: Float64Array
+  /** The same as they stood in the frame. */
+  readonly raws: Float64Array
+  /** Place of byte fields in `bytes`; -1 = not read. */
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  /** Values of text fields (columns and JSON members). */
+  readonly texts: (string | undefined)[]
+  /** Filled with the shown values, when somebody wants them. */
+  shown: Shown | undefined
+  why: string
+  columns: readonly string[]
+  json: unknown
+  /** Called after each turn of the repeat that holds the tags. */
+  onTurn: (() => boolean) | undefined
+}
+
+export function createCursor(slots: Slots): Cursor {
+  const { size } = slots
+  return {
+    bytes: new Uint8Array(0),
+    at: 0,
+    end: 0,
+    values: new Float64Array(size),
+    raws: new Float64Array(size),
+    starts: new Int32Array(size),
+    ends: new Int32Array(size),
+    texts: new Array<string | undefined>(size).fill(undefined),
+    shown: undefined,
+    why: '',
+    columns: [],
+    json: undefined,
+    onTurn: undefined,
+  }
+}
+
+/** Forgets what was read. */
+export function resetCursor(cursor: Cursor): void {
+  cursor.values.fill(Number.NaN)
+  cursor.raws.fill(Number.NaN)
+  cursor.starts.fill(-1)
+  cursor.texts.fill(undefined)
+  cursor.why = ''
+}
+
+/** The same for some places only. */
+export function resetSlots(cursor: Cursor, places: readonly number[]): void {
+  for (const place of places) {
+    cursor.values[place] = Number.NaN
+    cursor.raws[place] = Number.NaN
+    cursor.starts[place] = -1
+    cursor.texts[place] = undefined
+  }
+}

@@ -1,0 +1,140 @@
+import { type Cursor, createCursor, type Slots } from './cursor.ts'
+import type { Decoded, Fields, TagReport, Verdict } from './driver.ts'
+import { compileConditions } from './field-read.ts'
+import { compileMessages, type Message, type MessageReader, showFields } from './messages.ts'
+import { numberMap } from './number.ts'
+import { compilePlace, type PlaceBody } from './place.ts'
+import type { Conditions, ProfileDocument } from './profile.ts'
+import type { Shape } from './shape.ts'
+
+/** Reads frames that the engine has cut. */
+export interface Decoder {
+  /** An intact frame, or why it is none. */
+  read(bytes: Uint8Array, start: number, total: number): Decoded | string
+  garbage(bytes: Uint8Array, start: number, end: number, why: string): Decoded
+  /** A test of a decoded frame's fields. */
+  compileTest(conditions: Conditions | undefined): (decoded: Decoded) => boolean
+}
+
+const NO_TAGS: readonly TagReport[] = []
+const NO_FIELDS: Fields = {}
+
+const UNKNOWN_MESSAGE = 'no message of the profile'
+
+interface Parts {
+  readonly reader: MessageReader
+  readonly cursor: Cursor
+  readonly place: PlaceBody
+}
+
+/** What a decoded frame holds on to: its place in a block that is never overwritten. */
+class Frame implements Decoded {
+  readonly verdict: Verdict
+  readonly message: string
+  readonly tags: readonly TagReport[]
+  readonly layout: number
+  readonly error?: NonNullable<Decoded['error']>
+  readonly why?: string
+  readonly #parts: Parts
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #end: number
+
+  constructor(parts: Parts, found: Found) {
+    this.#parts = parts
+    this.#bytes = found.bytes
+    this.#start = found.start
+    this.#end = found.end
+    this.verdict = found.verdict
+    this.message = found.message
+    this.tags = found.tags
+    this.layout = found.layout
+    if (found.error !== undefined) this.error = found.error
+    if (found.why !== undefined) this.why = found.why
+  }
+
+  get frame(): Uint8Array {
+    return this.#bytes.slice(this.#start, this.#end)
+  }
+
+  get fields(): Fields {
+    return this.#placed() ? showFields(this.#parts.reader, this.#parts.cursor) : NO_FIELDS
+  }
+
+  /** Reads the fields once more and tests them. */
+  fits(test: (cursor: Cursor) => boolean): boolean {
+    const { reader, cursor } = this.#parts
+    return this.#placed() && reader.read(cursor, []) !== undefined && test(cursor)
+  }
+
+  #placed(): boolean {
+    if (this.verdict === 'garbage') return false
+    return this.#parts.place(this.#bytes, this.#start, this.#end - this.#start) === undefined
+  }
+}
+
+interface Found {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+  readonly verdict: Verdict
+  readonly message: string
+  readonly tags: readonly TagReport[]
+  readonly layout: number
+  readonly error?: Decoded['error'] | undefined
+  readonly why?: string
+}
+
+/** Compiles what frames of a profile mean. */
+export function compileDecoder(document: ProfileDocument, shape: Shape, slots: Slots): Decoder {
+  const reader = compileMessages(document, slots)
+  const cursor = createCursor(slots)
+  const parts: Parts = { reader, cursor, place: compilePlace(document.framing, shape, cursor) }
+  const errorOf = compileErrors(document, cursor)
+  const strict = document.framing.confirm === 'message'
+  const acknowledges = document.framing.kind === 'pn532'
+  return {
+    read(bytes, start, total) {
+      const found = { bytes, start, end: start + total, layout: shape.layoutOf(bytes, start), tags: NO_TAGS }
+      if (acknowledges && total <= ACKNOWLEDGE_BYTES) {
+        return new Frame(parts, { ...found, verdict: 'status', message: acknowledgement(bytes, start + total) })
+      }
+      const misplaced = parts.place(bytes, start, total)
+      if (misplaced !== undefined) return misplaced
+      const tags: TagReport[] = []
+      const message = reader.read(cursor, tags)
+      if (message === undefined) {
+        const why = cursor.why || UNKNOWN_MESSAGE
+        if (strict) return why
+        const verdict = cursor.why === '' ? 'status' : 'garbage'
+        return new Frame(parts, { ...found, verdict, message: '', why })
+      }
+      const { role: verdict, name } = message.spec
+      return new Frame(parts, { ...found, verdict, message: name, tags, error: errorOf(message) })
+    },
+    garbage: (bytes, start, end, why) =>
+      new Frame(parts, { bytes, start, end, layout: 0, verdict: 'garbage', message: '', tags: NO_TAGS, why }),
+    compileTest(conditions) {
+      if (conditions === undefined) return () => true
+      const test = compileConditions(conditions, slots)
+      return (decoded) => decoded instanceof Frame && decoded.fits(test)
+    },
+  }
+}
+
+/** Longest acknowledgement of a PN532, bytes: 00 00 FF 00 FF 00. */
+const ACKNOWLEDGE_BYTES = 6
+
+function acknowledgement(bytes: Uint8Array, end: number): string {
+  return bytes[end - 2] === 0xff ? 'ack' : 'nack'
+}
+
+function compileErrors(document: ProfileDocument, cursor: Cursor): (message: Message) => Decoded['error'] {
+  const errors = numberMap(document.errors ?? {})
+  return ({ errorPlace }) => {
+    const code = errorPlace < 0 ? Number.NaN : (cursor.raws[errorPlace] ?? Number.NaN)
+    if (Number.isNaN(code)) return undefined
+    const text = code.toString(16).toUpperCase()
+    return { code: text.padStart(text.length > 2 ? 4 : 2, '0'), ...errors.get(code) }
+  }
+}

@@ -1,0 +1,84 @@
+import { type Cursor, resetCursor, type Shown, type Slots } from './cursor.ts'
+import type { TagReport } from './driver.ts'
+import { compileConditions, compileFields, type Read } from './field-read.ts'
+import type { FieldSpec, MessageSpec, ProfileDocument } from './profile.ts'
+import { compileTag, type ReadTag } from './tags.ts'
+
+/** One kind of frame, compiled. */
+export interface Message {
+  readonly spec: MessageSpec
+  /** Place of the error code, -1 without one. */
+  readonly errorPlace: number
+  matches(cursor: Cursor, bodyLength: number): boolean
+  /** Reads the fields behind the header; false with `cursor.why` when they do not fit. */
+  readonly read: Read
+  readonly tag: ReadTag | undefined
+}
+
+export interface MessageReader {
+  /** Reads the body the cursor stands on. Undefined: no message of the profile, or `cursor.why` says what is wrong. */
+  read(cursor: Cursor, tags: TagReport[]): Message | undefined
+}
+
+/** Compiles header and messages of a profile. Every name gets its slot here: make cursors afterwards. */
+export function compileMessages(document: ProfileDocument, slots: Slots): MessageReader {
+  const header = compileFields(document.header ?? [], slots)
+  const messages = document.messages.map((spec) => compileMessage(spec, slots))
+  return {
+    read(cursor, tags) {
+      resetCursor(cursor)
+      const bodyLength = cursor.end - cursor.at
+      if (!header(cursor)) return undefined
+      for (const message of messages) {
+        if (!message.matches(cursor, bodyLength)) continue
+        return readMessage(message, cursor, tags) ? message : undefined
+      }
+      return undefined
+    },
+  }
+}
+
+/** Reads a body again, this time for what its fields show. */
+export function showFields(reader: MessageReader, cursor: Cursor): Shown {
+  const shown: Shown = {}
+  cursor.shown = shown
+  reader.read(cursor, [])
+  cursor.shown = undefined
+  return shown
+}
+
+function readMessage(message: Message, cursor: Cursor, tags: TagReport[]): boolean {
+  const { tag, spec } = message
+  const collect = () => {
+    const report = tag?.(cursor)
+    if (report !== undefined) tags.push(report)
+    return report !== undefined
+  }
+  const inTurns = tag !== undefined && spec.tagsIn !== undefined
+  cursor.onTurn = inTurns ? collect : undefined
+  if (!message.read(cursor)) return false
+  if (cursor.at !== cursor.end && spec.trailing !== true) {
+    cursor.why = `bytes after the end of ${spec.name}`
+    return false
+  }
+  return tag === undefined || inTurns || collect()
+}
+
+function compileMessage(spec: MessageSpec, slots: Slots): Message {
+  const { bodyLength } = spec
+  const min = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.min ?? 0)
+  const max = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.max ?? Number.POSITIVE_INFINITY)
+  const fits = compileConditions(spec.when, slots)
+  return {
+    spec,
+    errorPlace: spec.errorCode === undefined ? -1 : slots.of(spec.errorCode),
+    matches: (cursor, length) => length >= min && length <= max && fits(cursor),
+    read: compileFields(spec.fields ?? [], slots),
+    tag: spec.tag === undefined ? undefined : compileTag(spec.tag, slots),
+  }
+}
+
+/** Header and message fields, as one list. */
+export function fieldsOf(document: ProfileDocument, message: MessageSpec): readonly FieldSpec[] {
+  return [...(document.header ?? []), ...(message.fields ?? [])]
+}
