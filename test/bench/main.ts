@@ -3,6 +3,8 @@ import { cpus } from 'node:os'
 import Table from 'cli-table3'
 
 import { benchAgentMemory } from './agent-memory.ts'
+import { benchBle } from './ble.ts'
+import { benchBleLoad } from './ble-load.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
@@ -11,7 +13,7 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, ingest, path, agent (all when none is named).
+Parts: wire, outbox, ingest, path, agent, ble, ble-load (all when none is named).
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -22,6 +24,8 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   ingest: benchIngest,
   path: benchLedgerPath,
   agent: benchAgentMemory,
+  ble: benchBle,
+  'ble-load': benchBleLoad,
 }
 
 const words = process.argv.slice(2)

@@ -1,5 +1,5 @@
 import { u8, u16le, u32le } from './bytes.ts'
-import { type FieldsDraft, type Frame, type Secrets, type Span, setPercent } from './frame.ts'
+import { type FieldsDraft, type Frame, isPercent, type Secrets, type Span } from './frame.ts'
 
 /** Names of a button's states, by their code (bthome.io/format). */
 const BUTTON = ['none', 'press', 'double', 'triple', 'long', 'long-double', 'long-triple']
@@ -51,7 +51,7 @@ function percent(size: number, name: 'battery' | 'humidity', divisor = 1): Prope
   return {
     size,
     put: (fields, value) => {
-      if (fields[name] === undefined) setPercent(fields, name, value / divisor)
+      if (isPercent(value / divisor)) fields[name] ??= value / divisor
     },
   }
 }

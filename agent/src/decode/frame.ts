@@ -197,8 +197,16 @@ export interface Span {
 export type Decode = (span: Span) => Frame | string | undefined
 
 /** Above 100 % a value is a code such as 255 for "not available". */
-export function setPercent(draft: FieldsDraft, name: 'battery' | 'humidity' | 'lightLevel', value: number): void {
-  if (value >= 0 && value <= 100) draft[name] = value
+export function isPercent(value: number): boolean {
+  return value >= 0 && value <= 100
+}
+
+export function setBattery(draft: { battery?: number }, value: number): void {
+  if (isPercent(value)) draft.battery = value
+}
+
+export function setHumidity(draft: { humidity?: number }, value: number): void {
+  if (isPercent(value)) draft.humidity = value
 }
 
 /** Smallest number of a signed 16-bit field: "not available" in every format that has such a code. */

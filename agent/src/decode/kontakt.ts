@@ -1,5 +1,5 @@
 import { hex, s8, s16le, text, u8, u16le, u32le } from './bytes.ts'
-import { type FieldsDraft, type Frame, type KontaktField, type Span, setPercent } from './frame.ts'
+import { type FieldsDraft, type Frame, type KontaktField, type Span, setBattery, setHumidity } from './frame.ts'
 
 /** Kontakt.io (developer.kontakt.io/hardware/packets): service FE6A by its payload identifier; little-endian. */
 export function decodeKontakt(span: Span): Frame | string | undefined {
@@ -23,7 +23,7 @@ function decodePlain({ bytes, at, end }: Span): Frame | string {
     txPower: s8(bytes, at + 5),
     uniqueId: text(bytes, at + 6, end),
   }
-  setPercent(fields, 'battery', u8(bytes, at + 4))
+  setBattery(fields, u8(bytes, at + 4))
   return { format: 'kontakt-plain', fields }
 }
 
@@ -48,7 +48,7 @@ export function decodeKontaktScanResponse({ bytes, at, end }: Span): Frame | str
     uniqueId: text(bytes, at, at + 4),
     firmware: `${u8(bytes, at + 4)}.${u8(bytes, at + 5)}`,
   }
-  setPercent(fields, 'battery', u8(bytes, at + 6))
+  setBattery(fields, u8(bytes, at + 6))
   return { format: 'kontakt-scanresp', fields }
 }
 
@@ -139,7 +139,7 @@ const FIELDS: ReadonlyMap<number, { readonly length: number; readonly read: Read
     {
       length: 1,
       read: (field: Draft, bytes: Uint8Array, at: number) => {
-        if (u8(bytes, at) <= 100) field.humidity = u8(bytes, at)
+        setHumidity(field, u8(bytes, at))
       },
     },
   ],
@@ -198,8 +198,4 @@ function setTemperature(field: Draft, degrees: number): void {
 
 function setLight(field: Draft, level: number): void {
   if (level <= 100) field.lightLevel = level
-}
-
-function setBattery(field: Draft, percent: number): void {
-  if (percent <= 100) field.battery = percent
 }

@@ -1,5 +1,5 @@
 import { macLe, s8, s16be, text, u8, u16be, u16le } from './bytes.ts'
-import { ABSENT_S16, type FieldsDraft, type Frame, type Span, setPercent } from './frame.ts'
+import { ABSENT_S16, type FieldsDraft, type Frame, type Span, setBattery, setHumidity } from './frame.ts'
 
 /**
  * Minew (MiniBeaconPlus and Connect V3 configuration instructions). Temperatures, humidities and accelerations are
@@ -156,7 +156,7 @@ export function decodeMinewService(span: Span): Frame | string | undefined {
   if (layout === undefined) return undefined
   if (layout.atLeast ? end - at < layout.length : end - at !== layout.length) return 'Minew frame of a wrong length'
   const fields: FieldsDraft = {}
-  setPercent(fields, 'battery', u8(bytes, at + 2))
+  setBattery(fields, u8(bytes, at + 2))
   layout.read(fields, bytes, at)
   if (layout.atLeast) fields.name = text(bytes, at + layout.length, end)
   return { format: layout.format, fields }
@@ -189,7 +189,7 @@ function decodeMse({ bytes, at, end }: Span): Frame | string {
     motion: (status & 0x02) !== 0,
     txCount: u8(bytes, at + 2),
   }
-  setPercent(fields, 'battery', u8(bytes, at + 3))
+  setBattery(fields, u8(bytes, at + 3))
   return { format: 'minew-mse', fields }
 }
 
@@ -202,7 +202,7 @@ function decodeS3({ bytes, at, end }: Span): Frame | string | undefined {
   if (version !== 3) return undefined
   if (end - at !== 16) return 'Minew S3 frame of a wrong length'
   const fields: FieldsDraft = { mac: macLe(bytes, at + 7) }
-  setPercent(fields, 'battery', u8(bytes, at + 2))
+  setBattery(fields, u8(bytes, at + 2))
   setClimate(fields, bytes, at + 3)
   return { format: 'minew-s3', fields }
 }
@@ -220,7 +220,7 @@ function decodeS4({ bytes, at, end }: Span): Frame | string | undefined {
     tamper: u8(bytes, at + 4) !== 0,
     mac: macLe(bytes, at + 7),
   }
-  setPercent(fields, 'battery', u8(bytes, at + 2))
+  setBattery(fields, u8(bytes, at + 2))
   return { format: 'minew-s4', fields }
 }
 
@@ -243,7 +243,7 @@ const CONNECT_V3: ReadonlyMap<number, Layout['read']> = new Map<number, Layout['
     (fields, bytes, at) => {
       const version = u16be(bytes, at + 9)
       fields.mac = macLe(bytes, at + 2)
-      setPercent(fields, 'battery', u8(bytes, at + 8))
+      setBattery(fields, u8(bytes, at + 8))
       fields.firmware = `${(version >> 13) & 0x03}.${(version >> 7) & 0x3f}.${version & 0x7f}`
     },
   ],
@@ -299,7 +299,7 @@ const BLOCKS: ReadonlyMap<number, { readonly length: number; readonly read: Layo
       },
     },
   ],
-  [0x21, { length: 2, read: (fields, bytes, at) => setPercent(fields, 'battery', u8(bytes, at)) }],
+  [0x21, { length: 2, read: (fields, bytes, at) => setBattery(fields, u8(bytes, at)) }],
   [
     0x22,
     {
@@ -332,7 +332,7 @@ function setTemperature(fields: FieldsDraft, bytes: Uint8Array, at: number): voi
 
 function setClimate(fields: FieldsDraft, bytes: Uint8Array, at: number): void {
   setTemperature(fields, bytes, at)
-  setPercent(fields, 'humidity', s16be(bytes, at + 2) / 256)
+  setHumidity(fields, s16be(bytes, at + 2) / 256)
 }
 
 function axes(bytes: Uint8Array, at: number): number[] {

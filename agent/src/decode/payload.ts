@@ -2,7 +2,7 @@ import { decodeOpenLocate } from './access-points.ts'
 import { decodeAltbeacon, decodeEddystone, decodeIbeacon, isAltbeacon } from './beacons.ts'
 import { decodeBthome } from './bthome.ts'
 import { s8, text, u8, u16be, u16le } from './bytes.ts'
-import { type Decode, type FieldsDraft, type Frame, type Secrets, type Span, setPercent } from './frame.ts'
+import { type Decode, type FieldsDraft, type Frame, isPercent, type Secrets, type Span } from './frame.ts'
 import { decodeKontakt, decodeKontaktScanResponse } from './kontakt.ts'
 import { decodeMinewMaker, decodeMinewService } from './minew.ts'
 import { appleNoise, MICROSOFT_NOISE, type Noise, SERVICE_NOISE } from './noise.ts'
@@ -66,9 +66,6 @@ const SERVICES: ReadonlyMap<number, Decode> = new Map<number, Decode>([
   [BLUEUP_SERVICE, decodeBlueup],
 ])
 
-/** Formats that take name, power or battery from the structures beside their own. */
-const FROM_BESIDE = new Set(['kontakt-scanresp', 'blueup'])
-
 const BLUEUP_ALARM = 0x80
 
 /** BlueUp's own frame (docs.blueupbeacons.com, configuration GATT firmware 6): a byte of flags. */
@@ -93,6 +90,13 @@ interface Walk {
   noise: Noise | undefined
   broken: string | undefined
   elements: number
+  /** Fields of a frame that takes name, power and battery from the structures beside its own. */
+  incomplete: FieldsDraft | undefined
+  /** Where these stand; 0 = nowhere. */
+  nameAt: number
+  nameEnd: number
+  txPowerAt: number
+  batteryAt: number
 }
 
 /**
@@ -111,6 +115,11 @@ export function decodePayload(bytes: Uint8Array, secrets?: Secrets): Payload {
     noise: undefined,
     broken: undefined,
     elements: 0,
+    incomplete: undefined,
+    nameAt: 0,
+    nameEnd: 0,
+    txPowerAt: 0,
+    batteryAt: 0,
   }
   let next = 0
   while (next < bytes.length) {
@@ -127,27 +136,35 @@ export function decodePayload(bytes: Uint8Array, secrets?: Secrets): Payload {
     readStructure(walk, u8(bytes, next + 1))
     next = walk.end
   }
-  if (walk.frames !== undefined) completeFromBeside(walk.frames, bytes)
+  if (walk.incomplete !== undefined) completeFromBeside(walk, walk.incomplete)
   return { frames: walk.frames ?? NONE, noise: walk.noise, broken: walk.broken, elements: walk.elements }
 }
 
 function readStructure(walk: Walk, type: number): void {
-  if (type !== AD.manufacturer && type !== AD.serviceData) {
-    if (type === AD.allServices || type === AD.someServices) readServiceList(walk)
-    return
-  }
-  if (walk.end - walk.at < 2) return
-  const number = u16le(walk.bytes, walk.at)
-  walk.at += 2
-  if (type === AD.manufacturer) readManufacturer(walk, number)
-  else {
-    const noise = SERVICE_NOISE.get(number)
-    if (noise !== undefined) walk.noise ??= noise
-    else run(walk, SERVICES.get(number))
-  }
+  if (type === AD.manufacturer) {
+    if (walk.end - walk.at >= 2) readManufacturer(walk)
+  } else if (type === AD.serviceData) {
+    if (walk.end - walk.at >= 2) readServiceData(walk)
+  } else if (type === AD.allServices || type === AD.someServices) readServiceList(walk)
+  else if (type === AD.name || type === AD.shortName) {
+    walk.nameAt = walk.at
+    walk.nameEnd = walk.end
+  } else if (type === AD.txPower && walk.end > walk.at) walk.txPowerAt = walk.at
 }
 
-function readManufacturer(walk: Walk, company: number): void {
+function readServiceData(walk: Walk): void {
+  const service = u16le(walk.bytes, walk.at)
+  walk.at += 2
+  const decode = SERVICES.get(service)
+  if (decode !== undefined) run(walk, decode)
+  else if (service === BATTERY_SERVICE) {
+    if (walk.end > walk.at) walk.batteryAt = walk.at
+  } else walk.noise ??= SERVICE_NOISE.get(service)
+}
+
+function readManufacturer(walk: Walk): void {
+  const company = u16le(walk.bytes, walk.at)
+  walk.at += 2
   if (isAltbeacon(walk)) keep(walk, decodeAltbeacon(walk))
   else if (company === APPLE) readApple(walk)
   else if (company === MICROSOFT) walk.noise ??= MICROSOFT_NOISE
@@ -178,28 +195,14 @@ function run(walk: Walk, decode: Decode | undefined): void {
 }
 
 function keep(walk: Walk, frame: Frame): void {
+  if (frame.format === 'kontakt-scanresp' || frame.format === 'blueup') walk.incomplete = frame.fields
   if (walk.frames === undefined) walk.frames = [frame]
   else walk.frames.push(frame)
 }
 
 /** Name, power and battery that stand beside a frame which has no room for them. */
-function completeFromBeside(frames: Frame[], bytes: Uint8Array): void {
-  for (const [index, frame] of frames.entries()) {
-    if (!FROM_BESIDE.has(frame.format)) continue
-    const fields: FieldsDraft = { ...frame.fields }
-    for (let at = 0; at < bytes.length && u8(bytes, at) !== 0; at += 1 + u8(bytes, at)) {
-      const end = at + 1 + u8(bytes, at)
-      if (end <= bytes.length) readBeside(fields, { bytes, at, end })
-    }
-    frames[index] = { format: frame.format, fields }
-  }
-}
-
-function readBeside(fields: FieldsDraft, { bytes, at, end }: Omit<Span, 'secrets'>): void {
-  const type = u8(bytes, at + 1)
-  if (type === AD.name || type === AD.shortName) fields.name = text(bytes, at + 2, end)
-  else if (type === AD.txPower && end - at === 3) fields.txPower = s8(bytes, at + 2)
-  else if (type === AD.serviceData && end - at === 5 && u16le(bytes, at + 2) === BATTERY_SERVICE) {
-    setPercent(fields, 'battery', u8(bytes, at + 4))
-  }
+function completeFromBeside({ bytes, nameAt, nameEnd, txPowerAt, batteryAt }: Walk, fields: FieldsDraft): void {
+  if (nameAt > 0) fields.name = text(bytes, nameAt, nameEnd)
+  if (txPowerAt > 0) fields.txPower = s8(bytes, txPowerAt)
+  if (batteryAt > 0 && isPercent(u8(bytes, batteryAt))) fields.battery = u8(bytes, batteryAt)
 }

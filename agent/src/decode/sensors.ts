@@ -1,5 +1,5 @@
 import { hex, macBe, s8, s16be, s16le, u8, u16be, u16le, u32be, u32le } from './bytes.ts'
-import { ABSENT_S16, type FieldsDraft, type Frame, type Span, setPercent } from './frame.ts'
+import { ABSENT_S16, type FieldsDraft, type Frame, type Span, setBattery, setHumidity } from './frame.ts'
 
 /** Teltonika EYE (wiki.teltonika-gps.com, EYE SENSOR): a byte of flags says which values follow; big-endian. */
 export function decodeTeltonika({ bytes, at, end }: Span): Frame | string | undefined {
@@ -13,7 +13,7 @@ export function decodeTeltonika({ bytes, at, end }: Span): Frame | string | unde
     place += 2
   }
   if (flags & 0x02) {
-    setPercent(fields, 'humidity', u8(bytes, place))
+    setHumidity(fields, u8(bytes, place))
     place += 1
   }
   if (flags & 0x04) fields.magnet = (flags & 0x08) !== 0
@@ -69,7 +69,7 @@ const ELA: ReadonlyMap<number, ElaLayout> = new Map<number, ElaLayout>([
       format: 'ela-rht',
       length: 5,
       read: (fields, bytes, at) => {
-        setPercent(fields, 'humidity', u8(bytes, at))
+        setHumidity(fields, u8(bytes, at))
         if (u8(bytes, at + 1) === 0x12) setHundredths(fields, bytes, at + 2)
       },
     },
@@ -89,7 +89,7 @@ const ELA: ReadonlyMap<number, ElaLayout> = new Map<number, ElaLayout>([
   [0x62, { format: 'ela-di', length: 3, read: setCounted }],
   [0x92, { format: 'ela-pir', length: 3, read: setCounted }],
   [0xb2, { format: 'ela-touch', length: 3, read: setCounted }],
-  [0xf1, { format: 'ela-batt', length: 2, read: (fields, bytes, at) => setPercent(fields, 'battery', u8(bytes, at)) }],
+  [0xf1, { format: 'ela-batt', length: 2, read: (fields, bytes, at) => setBattery(fields, u8(bytes, at)) }],
   [
     0xf2,
     {
@@ -134,7 +134,7 @@ export function decodeMikrotik({ bytes, at, end }: Span): Frame | string | undef
     impact: (flags & 0x38) !== 0,
   }
   if (s16le(bytes, at + 10) !== ABSENT_S16) fields.temperature = s16le(bytes, at + 10) / 256
-  setPercent(fields, 'battery', u8(bytes, at + 17))
+  setBattery(fields, u8(bytes, at + 17))
   return { format: 'mikrotik', fields }
 }
 
@@ -179,7 +179,7 @@ function readSurroundings(fields: FieldsDraft, bytes: Uint8Array, at: number): v
   fields.uptimeS = (uptime & 0x0fff) * (UNIT_S[(uptime >> 12) & 0x03] ?? 1)
   fields.temperature = (raw > 2047 ? raw - 4096 : raw) / 16
   if (millivolts !== 0x3fff) fields.batteryMv = millivolts
-  if (fields.version !== 0) setPercent(fields, 'battery', u8(bytes, at + 19))
+  if (fields.version !== 0) setBattery(fields, u8(bytes, at + 19))
 }
 
 /** MOKO's proximity frame: its length, the state of contact and movement, the address, the battery. */
@@ -238,7 +238,7 @@ function decodeEfento4({ bytes, at, end }: Span): Frame | string {
 /** Values above the range of their kind are the logger's error codes. */
 function setMeasured(fields: FieldsDraft, kind: number, raw: number): void {
   if (kind === 0x01 && raw <= 30_000) fields.temperature ??= (raw - 15_000) / 100
-  else if (kind === 0x02) setPercent(fields, 'humidity', raw)
+  else if (kind === 0x02) setHumidity(fields, raw)
   else if (kind === 0x03 && raw <= 65_279) fields.pressurePa ??= raw * 10
   else if (kind === 0x04 && raw >= 256 && raw <= 65_279) fields.differentialPressurePa ??= raw - 0x8000
 }
