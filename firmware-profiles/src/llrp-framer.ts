@@ -56,16 +56,17 @@ export function createLlrpFramer({ maxBytes = MAX_MESSAGE_BYTES }: { maxBytes?: 
   /** Adds to the held beginning of a message. @returns how many bytes of the chunk that took */
   function complete(chunk: Uint8Array, frames: Uint8Array[]): number {
     let at = 0
-    while (garbage === undefined && heldBytes > 0) {
+    while (heldBytes > 0) {
       const length = lengthAt(held, 0, heldBytes)
-      if (length < 0 || at === chunk.length) break
+      if (length === heldBytes) {
+        frames.push(held.slice(0, length))
+        heldBytes = 0
+      }
+      if (length < 0 || heldBytes === 0 || at === chunk.length) break
       const wanted = length === 0 ? LLRP_HEADER_BYTES : length
       const to = Math.min(chunk.length, at + wanted - heldBytes)
       hold(chunk, at, to)
       at = to
-      if (length === 0 || heldBytes < length) continue
-      frames.push(held.slice(0, length))
-      heldBytes = 0
     }
     return at
   }
