@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'BLE_REFUSED'
   | 'BLE_SILENT'
   | 'BLE_DRIVER'
+  | 'BLE_CRASHED'
   | 'BLE_UNTAPPED'
   | 'OUTBOX_OPEN'
   | 'OUTBOX_DAMAGED'

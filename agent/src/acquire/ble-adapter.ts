@@ -12,7 +12,7 @@ import { bleTrouble } from './ble-troubles.ts'
 import { Watchdog, type WatchdogAction, type WatchdogStatus } from './ble-watchdog.ts'
 
 /** Which adapter: its BD_ADDR (the same in any port), its index today, a serial port, or one that is no device. */
-export type BleTarget =
+type BleTarget =
   | { readonly address: string }
   | { readonly index: number }
   | { readonly uart: string; readonly baudRate?: number }
@@ -31,8 +31,8 @@ export interface BleAdapterOptions {
   readonly mode?: ScanMode | 'windows'
   /** Addresses (12 hex digits) of beacons installed near it: their silence is the adapter's, not the floor's. */
   readonly references?: readonly string[]
-  /** False uses noble's public events only, as a fall-back would. For tests of that way. */
-  readonly tapped?: boolean
+  /** Use noble's public events only, should the tap ever be in doubt: they merge and lose reports. */
+  readonly publicEventsOnly?: boolean
 }
 
 export interface BleAdapterStatus extends WatchdogStatus {
@@ -96,7 +96,7 @@ class SupervisedAdapter implements BleAdapter {
   #isScanning = false
   #mode: ScanMode
   #nextSwitchMs = 0
-  #isTapped: boolean
+  #publicBecause: string | undefined
   #failure: BioTrakrError | undefined
   #failures = 0
   #connectsRefused = 0
@@ -109,7 +109,7 @@ class SupervisedAdapter implements BleAdapter {
     this.#watchdog = new Watchdog({ hasReference: this.#references.size > 0 })
     this.#reader = new AdvertReader((report) => this.#heard(report))
     this.#mode = options.mode === 'active' ? 'active' : 'passive'
-    this.#isTapped = options.tapped ?? true
+    this.#publicBecause = options.publicEventsOnly ? 'configured so' : undefined
     this.#softDriver = 'controller' in options.target ? createSoftDriver(options.target.controller) : undefined
   }
 
@@ -194,11 +194,12 @@ class SupervisedAdapter implements BleAdapter {
 
   #openLink(driver: NobleOptions): Link {
     const { clock, log } = this.#with
+    if (this.#options.mode === 'windows') this.#mode = 'passive'
     const link: Link = new Link({
       name: this.#name,
       driver,
       mode: this.#mode,
-      tapped: this.#isTapped,
+      ...(this.#publicBecause !== undefined && { publicBecause: this.#publicBecause }),
       clock,
       log,
       events: {
@@ -218,10 +219,11 @@ class SupervisedAdapter implements BleAdapter {
   #scanning(link: Link): void {
     if (link !== this.#link) return
     this.#address = link.address() ?? this.#address
-    if (!this.#isScanning) this.#nextSwitchMs = this.#nowMs() + ACTIVE_EVERY_MS
-    this.#isScanning = true
-    this.#failure = undefined
     this.#watchdog.listening(this.#nowMs())
+    this.#failure = undefined
+    if (this.#isScanning) return
+    this.#isScanning = true
+    this.#nextSwitchMs = this.#nowMs() + ACTIVE_EVERY_MS
     const { log } = this.#with
     log.info({ event: 'ble.scanning', adapter: this.#name, address: this.#address, mode: this.#mode }, 'adapter scans')
   }
@@ -229,7 +231,7 @@ class SupervisedAdapter implements BleAdapter {
   #ended(link: Link, failure: BioTrakrError): void {
     if (link !== this.#link) return
     this.#close()
-    if (failure.code === 'BLE_UNTAPPED') this.#isTapped = false
+    if (failure.code === 'BLE_UNTAPPED') this.#publicBecause = failure.message
     this.#failed(failure)
   }
 

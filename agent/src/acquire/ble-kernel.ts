@@ -6,7 +6,7 @@ import type { Clock } from '@biotrakr/shared'
 import { bleTrouble, troubleOf } from './ble-troubles.ts'
 
 /** An adapter as the kernel knows it, whether in use or not. */
-export interface KernelAdapter {
+interface KernelAdapter {
   /** N of hciN: where it is plugged in today. */
   readonly index: number
   /** BD_ADDR, 12 lower-case hex digits: which adapter it is. */

@@ -7,6 +7,7 @@ import {
   type Noble,
   type NobleOptions,
   type ScanMode,
+  startPublic,
   startTapped,
   type Tap,
   type TapOptions,
@@ -14,7 +15,7 @@ import {
 import type { AdvertReport } from './ble-reports.ts'
 import { bleTrouble, troubleOf } from './ble-troubles.ts'
 
-export interface LinkEvents {
+interface LinkEvents {
   /** A packet with adverts; good during the call only. */
   adverts(packet: Uint8Array): void
   /** An advert the public way, where the library cannot be tapped. */
@@ -33,8 +34,8 @@ interface LinkOptions {
   readonly name: string
   readonly driver: NobleOptions
   readonly mode: ScanMode
-  /** False: the public way only. */
-  readonly tapped: boolean
+  /** Why the public way only; absent to tap. */
+  readonly publicBecause?: string
   readonly clock: Clock
   readonly log: Logger
   readonly events: LinkEvents
@@ -71,7 +72,10 @@ export class Link {
     this.#noble = noble
     noble.removeAllListeners('warning')
     noble.on('warning', (text: string) => this.#print(text))
-    const started = keepSignals(() => (options.tapped ? startTapped(noble, this.#tapOptions()) : startPublic(noble)))
+    const { publicBecause } = options
+    const started = keepSignals(() =>
+      publicBecause === undefined ? startTapped(noble, this.#tapOptions()) : startPublic(noble, publicBecause),
+    )
     if (typeof started === 'string') {
       this.degraded = started
       listenPublicly(noble, options)
@@ -171,11 +175,6 @@ function newNoble(driver: NobleOptions): Noble {
   } catch (cause) {
     throw bleTrouble.noLibrary(cause)
   }
-}
-
-function startPublic(noble: Noble): string {
-  // Reading the state starts the adapter.
-  return noble.state === '' ? 'it has no state' : 'its public events are used as told'
 }
 
 /** The library is told to hold nothing back; it reads this on each report. */

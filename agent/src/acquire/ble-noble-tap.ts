@@ -126,18 +126,19 @@ export function loadNoble(): NobleModule {
  */
 export function startTapped(noble: Noble, options: TapOptions): Tap | string {
   const bindings = (noble as unknown as { readonly _bindings?: Bindings })._bindings
-  if (typeof bindings?.onStateChange !== 'function') return startPlain(noble, 'its bindings are not where they were')
+  if (typeof bindings?.onStateChange !== 'function') return startPublic(noble, 'its bindings are not where they were')
   const { onStateChange } = bindings
   bindings.onStateChange = (state) => quietly(options.onPrint, () => onStateChange.call(bindings, state))
   // Reading the state starts the adapter, and returns when the driver is bound.
-  quietly(options.onPrint, () => startPlain(noble, ''))
+  quietly(options.onPrint, () => startPublic(noble, ''))
   const hci = bindings._hci
   const wrong = shapeOf(hci)
   if (!hci || wrong) return wrong ?? 'it has no HCI layer'
   return tapHci(hci, options)
 }
 
-function startPlain(noble: Noble, why: string): string {
+/** Starts the library's adapter, which reading the state does, and leaves it as it is. @returns why */
+export function startPublic(noble: Noble, why: string): string {
   return noble.state === '' ? 'it has no state' : why
 }
 

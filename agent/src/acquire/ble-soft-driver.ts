@@ -27,6 +27,7 @@ export function createSoftDriver(controller: SoftController): unknown {
   class SoftDriver extends EventEmitter {
     #connection: SoftConnection | undefined
     #up = false
+    #isWriting = false
 
     bindRaw(): void {
       this.#bind()
@@ -47,8 +48,12 @@ export function createSoftDriver(controller: SoftController): unknown {
     }
 
     write(bytes: Buffer): void {
-      // Later, as from a device: noble does not expect an answer before its write has returned.
-      queueMicrotask(() => this.#connection?.write(bytes))
+      this.#isWriting = true
+      try {
+        this.#connection?.write(bytes)
+      } finally {
+        this.#isWriting = false
+      }
     }
 
     setFilter(): void {
@@ -59,10 +64,16 @@ export function createSoftDriver(controller: SoftController): unknown {
       return this.#up
     }
 
+    #data(bytes: Uint8Array): void {
+      if (this.#up) this.emit('data', Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    }
+
     #bind(): void {
       this.#connection ??= controller.attach({
         packet: (bytes) => {
-          if (this.#up) this.emit('data', Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+          // An answer comes later, as from a device: noble does not expect it before its write has returned.
+          if (this.#isWriting) queueMicrotask(() => this.#data(bytes))
+          else this.#data(bytes)
         },
         unplugged: () => {
           this.#up = false

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 
 import type { BleAdapterOptions } from './ble-adapter.ts'
+import { loadNoble } from './ble-noble-tap.ts'
 import { type BleReport, type BleSource, createBleSource } from './ble-source.ts'
 import { createManualClock } from './manual-clock.ts'
 
@@ -237,7 +238,7 @@ describe('BLE source on the real noble over a simulated controller', () => {
   })
 
   it('falls back to public events, says that it is degraded, and replaces a full library', async () => {
-    const ble = bench({ tapped: false })
+    const ble = bench({ publicEventsOnly: true })
     await ble.start()
     ble.hear()
     expect(ble.readings).toHaveLength(1)
@@ -247,6 +248,32 @@ describe('BLE source on the real noble over a simulated controller', () => {
     await ble.pass(2_000)
     ble.hear()
     expect(ble.readings).toHaveLength(2)
+  })
+
+  it('falls back by itself when the parts it taps are not as they were', async () => {
+    const library = loadNoble()
+    const { withBindings } = library
+    library.withBindings = (kind, options) => {
+      const noble = withBindings(kind, options)
+      const { _bindings: bindings } = noble as unknown as {
+        _bindings: { start(): void; _hci: { on(event: string, listener: () => void): void } }
+      }
+      const { start } = bindings
+      bindings.start = () => {
+        start.call(bindings)
+        bindings._hci.on('leAdvertisingReport', () => undefined)
+      }
+      return noble
+    }
+    try {
+      const ble = bench()
+      await ble.start()
+      ble.hear()
+      expect(ble.readings).toHaveLength(1)
+      expect(ble.source.status().detail).toContain('degraded, reports may be merged or lost: reports go another way')
+    } finally {
+      library.withBindings = withBindings
+    }
   })
 
   it('says in its status that this machine has no adapter, and does not fail', async () => {
@@ -279,6 +306,7 @@ describe('BLE source on the real noble over a simulated controller', () => {
     ble.hear()
     expect(ble.reports).toHaveLength(0)
     expect(ble.source.status().state).toBe('finished')
+    expect(ble.port.controller.state().scanning).toBe(false)
     expect(ble.port.controller.state().connections).toBe(0)
   })
 })

@@ -22,7 +22,7 @@ interface BleSourceOptions {
   readonly kernel?: BluetoothKernel
 }
 
-export interface BleSourceStatus extends SourceStatus {
+interface BleSourceStatus extends SourceStatus {
   readonly adapters: readonly BleAdapterStatus[]
 }
 

@@ -56,7 +56,7 @@ export const bleTrouble = {
     }),
   crashed: (wanted: string, code: number) =>
     new BioTrakrError(`Bluetooth adapter ${wanted} reported hardware error 0x${code.toString(16).padStart(2, '0')}`, {
-      code: 'BLE_DRIVER',
+      code: 'BLE_CRASHED',
       next: 'It is started again; if this comes back, replace the adapter.',
     }),
   untapped: (wanted: string, why: string) =>

@@ -95,13 +95,13 @@ describe.skipIf(!runs)(runs ? title : `${title} (SKIPPED: socat is not on this m
 
   const scans = () => source.status().adapters[0]?.scanning === true
 
-  /** The cable takes real time; ours runs ten times as fast beside it. @returns what passed of ours, milliseconds */
+  /** The cable takes real time; ours runs five times as fast beside it. @returns what passed of ours, milliseconds */
   async function until(isSo: () => boolean): Promise<number> {
     const startMs = clock.monoMs()
     while (!isSo()) {
       if (clock.monoMs() - startMs > 120_000) throw new Error(source.status().detail)
       await sleep(10)
-      clock.advance(100)
+      clock.advance(50)
     }
     return clock.monoMs() - startMs
   }
