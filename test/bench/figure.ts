@@ -25,7 +25,7 @@ export function perSecond(work: () => number, { runs = 7, warmUp = 2 } = {}): nu
   return median(rates)
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
