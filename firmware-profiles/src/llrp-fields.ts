@@ -4,7 +4,7 @@
  * `bool` is one bit in the top of a byte with seven bits of padding; `bits` is a 16-bit count of bits, then as many bits
  * padded to whole bytes; lists carry a 16-bit count of elements; `text` and `hex` a 16-bit count of bytes.
  */
-export type FieldKind =
+type FieldKind =
   | 'u8'
   | 'u16'
   | 'u32'
@@ -21,12 +21,12 @@ export type FieldKind =
   | 'u32list'
 
 /** A string of bits: `hex` holds them left-aligned in whole bytes. */
-export interface Bits {
+interface Bits {
   readonly count: number
   readonly hex: string
 }
 
-export type FieldValue<K extends FieldKind> = K extends 'text' | 'hex' | 'hex12'
+type FieldValue<K extends FieldKind> = K extends 'text' | 'hex' | 'hex12'
   ? string
   : K extends 'bool'
     ? boolean

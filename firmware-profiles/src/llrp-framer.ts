@@ -6,7 +6,7 @@ const MAX_MESSAGE_BYTES = 1_048_576
 
 const FIRST_ROOM = 4_096
 
-export interface LlrpFraming {
+interface LlrpFraming {
   /** Whole messages, in order. */
   readonly frames: readonly Uint8Array[]
   /** Why nothing more can be read: TCP loses no bytes, so there is no place to start again. Close the connection. */

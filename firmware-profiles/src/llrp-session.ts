@@ -155,25 +155,21 @@ class Session implements LlrpSession {
 
   private encode(name: Command, head: { readonly version: number; readonly id: number }): Uint8Array {
     const { rospec, reader, powers } = this
-    switch (name) {
-      case 'GET_READER_CAPABILITIES':
-        return encodeLlrpMessage({ name, ...head, fields: { requested: ALL }, children: [] })
-      case 'SET_READER_CONFIG': {
-        const { factoryReset } = rospec
-        return encodeLlrpMessage({ name, ...head, fields: { factoryReset }, children: readerConfig(rospec) })
-      }
-      case 'ADD_ROSPEC': {
-        const children = reader === undefined ? [] : [roSpec(rospec, reader, powers)]
-        return encodeLlrpMessage({ name, ...head, fields: {}, children })
-      }
-      case 'CLOSE_CONNECTION':
-        return encodeLlrpMessage({ name, ...head, fields: {}, children: [] })
-      default: {
-        // What others left behind goes too, before this driver's own ROSpec is added.
-        const id = this.roSpecAdded ? rospec.roSpecId : ALL
-        return encodeLlrpMessage({ name, ...head, fields: { id }, children: [] })
-      }
+    if (name === 'GET_READER_CAPABILITIES') {
+      return encodeLlrpMessage({ name, ...head, fields: { requested: ALL }, children: [] })
     }
+    if (name === 'SET_READER_CONFIG') {
+      const { factoryReset } = rospec
+      return encodeLlrpMessage({ name, ...head, fields: { factoryReset }, children: readerConfig(rospec) })
+    }
+    if (name === 'ADD_ROSPEC') {
+      const children = reader === undefined ? [] : [roSpec(rospec, reader, powers)]
+      return encodeLlrpMessage({ name, ...head, fields: {}, children })
+    }
+    if (name === 'CLOSE_CONNECTION') return encodeLlrpMessage({ name, ...head, fields: {}, children: [] })
+    // What others left behind goes too, before this driver's own ROSpec is added.
+    const id = this.roSpecAdded ? rospec.roSpecId : ALL
+    return encodeLlrpMessage({ name, ...head, fields: { id }, children: [] })
   }
 
   private ask(command: Command): void {
@@ -245,23 +241,14 @@ class Session implements LlrpSession {
   }
 
   private receiveMessage(message: LlrpMessage): void {
-    switch (message.name) {
-      case 'KEEPALIVE': {
-        this.counters.keepalives += 1
-        const { id } = message
-        this.send(encodeLlrpMessage({ name: 'KEEPALIVE_ACK', version: VERSION, id, fields: {}, children: [] }))
-        break
-      }
-      case 'READER_EVENT_NOTIFICATION':
-        if (this.phase === 'greeting') this.greeted(message)
-        else this.notified(message)
-        break
-      case 'RO_ACCESS_REPORT':
-        this.reported(message)
-        break
-      default:
-        this.answered(message)
-    }
+    const { name, id } = message
+    if (name === 'KEEPALIVE') {
+      this.counters.keepalives += 1
+      this.send(encodeLlrpMessage({ name: 'KEEPALIVE_ACK', version: VERSION, id, fields: {}, children: [] }))
+    } else if (name === 'RO_ACCESS_REPORT') this.reported(message)
+    else if (name !== 'READER_EVENT_NOTIFICATION') this.answered(message)
+    else if (this.phase === 'greeting') this.greeted(message)
+    else this.notified(message)
   }
 
   private greeted({ children }: LlrpMessage): void {

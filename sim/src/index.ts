@@ -1,6 +1,7 @@
 export { COMMAND_DISALLOWED, Controller, type ControllerState } from './controller.ts'
 export type { Advert } from './controller-events.ts'
 export { type ControllerPort, createControllerPort } from './controller-port.ts'
+export { createLlrpReader, type LlrpReader, type LlrpReaderOptions, type LlrpReaderOutput } from './llrp-reader.ts'
 export type { WardOptions } from './options.ts'
 export { createWardScorer, type TagTruth, type WardScore, type WardScorer, wardTruth } from './score.ts'
 export { createWard, type Truth, type Ward } from './ward.ts'

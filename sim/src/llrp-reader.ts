@@ -31,7 +31,7 @@ export interface LlrpReaderOptions {
   readonly identity?: Partial<LlrpReaderIdentity>
 }
 
-export interface ReaderTime {
+interface ReaderTime {
   readonly monoMs: number
   readonly wallMs: number
 }
@@ -94,6 +94,43 @@ class Reader implements LlrpReader {
   private readCount = 0
   private overflowed = false
   private out: LlrpReaderOutput[] = []
+
+  private readonly handlers: Handlers = {
+    GET_READER_CAPABILITIES: ({ id }) =>
+      this.reply('GET_READER_CAPABILITIES_RESPONSE', id, { children: capabilities(this.identity) }),
+    GET_READER_CONFIG: ({ id }) =>
+      this.reply('GET_READER_CONFIG_RESPONSE', id, { children: configuration(this.identity, this.config) }),
+    SET_READER_CONFIG: ({ id, fields, children }) => {
+      this.configure(fields.factoryReset, children)
+      this.reply('SET_READER_CONFIG_RESPONSE', id)
+    },
+    GET_SUPPORTED_VERSION: ({ id }) => this.tellVersions(id),
+    SET_PROTOCOL_VERSION: ({ id, fields }) => this.setVersion(fields.version, id),
+    CLOSE_CONNECTION: ({ id }) => {
+      this.reply('CLOSE_CONNECTION_RESPONSE', id)
+      this.hangUp()
+    },
+    KEEPALIVE_ACK: () => undefined,
+    ADD_ROSPEC: (message) => this.addRoSpec(message),
+    DELETE_ROSPEC: ({ id, fields }) =>
+      this.reply('DELETE_ROSPEC_RESPONSE', id, { refusal: this.specs.remove(fields.id) }),
+    ENABLE_ROSPEC: ({ id, fields }) => {
+      this.reply('ENABLE_ROSPEC_RESPONSE', id, { refusal: this.specs.enable(fields.id) })
+      this.startDue()
+    },
+    DISABLE_ROSPEC: ({ id, fields }) =>
+      this.reply('DISABLE_ROSPEC_RESPONSE', id, { refusal: this.specs.disable(fields.id) }),
+    START_ROSPEC: ({ id, fields }) => this.reply('START_ROSPEC_RESPONSE', id, { refusal: this.start(fields.id) }),
+    STOP_ROSPEC: (message) => this.stopRoSpec(message),
+    GET_ROSPECS: ({ id }) => this.reply('GET_ROSPECS_RESPONSE', id, { children: this.specs.shown() }),
+    // There are no AccessSpecs: tags are only read here.
+    GET_ACCESSSPECS: ({ id }) => this.reply('GET_ACCESSSPECS_RESPONSE', id),
+    DELETE_ACCESSSPEC: ({ id }) => this.reply('DELETE_ACCESSSPEC_RESPONSE', id),
+    GET_REPORT: ({ id }) => this.reportNow(id),
+    ENABLE_EVENTS_AND_REPORTS: () => {
+      this.held = false
+    },
+  }
 
   constructor(options: LlrpReaderOptions) {
     this.options = options
@@ -214,99 +251,34 @@ class Reader implements LlrpReader {
   }
 
   private take(message: LlrpMessage): void {
-    if (this.takeAboutReader(message) || this.takeAboutRoSpecs(message)) return
-    this.error(message.id, { code: UNSUPPORTED_MESSAGE, text: message.name })
+    const handler = this.handlers[message.name] as ((message: LlrpMessage) => void) | undefined
+    if (handler === undefined) this.error(message.id, { code: UNSUPPORTED_MESSAGE, text: message.name })
+    else handler(message)
   }
 
-  private takeAboutReader(message: LlrpMessage): boolean {
-    const { id } = message
-    switch (message.name) {
-      case 'GET_READER_CAPABILITIES':
-        this.reply('GET_READER_CAPABILITIES_RESPONSE', id, { children: capabilities(this.identity) })
-        return true
-      case 'GET_READER_CONFIG':
-        this.reply('GET_READER_CONFIG_RESPONSE', id, { children: configuration(this.identity, this.config) })
-        return true
-      case 'SET_READER_CONFIG':
-        this.configure(message.fields.factoryReset, message.children)
-        this.reply('SET_READER_CONFIG_RESPONSE', id)
-        return true
-      case 'GET_SUPPORTED_VERSION': {
-        const versions = { current: this.version, highest: LAST_VERSION }
-        const reply = { name: 'GET_SUPPORTED_VERSION_RESPONSE', version: LAST_VERSION, id } as const
-        this.send(encodeLlrpMessage({ ...reply, fields: versions, children: [statusParameter(0)] }))
-        return true
-      }
-      case 'SET_PROTOCOL_VERSION':
-        this.setVersion(message.fields.version, id)
-        return true
-      case 'CLOSE_CONNECTION':
-        this.reply('CLOSE_CONNECTION_RESPONSE', id)
-        this.hangUp()
-        return true
-      default:
-        return message.name === 'KEEPALIVE_ACK'
+  private addRoSpec({ id, children }: LlrpMessage): void {
+    const spec = readRoSpec(children[0], this.identity)
+    this.reply('ADD_ROSPEC_RESPONSE', id, { refusal: 'code' in spec ? spec : this.specs.add(spec) })
+  }
+
+  private stopRoSpec({ id, fields }: Extract<LlrpMessage, { name: 'STOP_ROSPEC' }>): void {
+    const { active } = this.specs
+    const refusal = this.specs.stop(fields.id)
+    if (refusal === undefined) this.report(active)
+    this.reply('STOP_ROSPEC_RESPONSE', id, { refusal })
+  }
+
+  private reportNow(id: number): void {
+    const parts = this.buffer.take(this.specs.active)
+    for (const children of parts.length === 0 ? [[]] : parts) {
+      this.send(encodeLlrpMessage({ name: 'RO_ACCESS_REPORT', ...this.head(id), fields: {}, children }))
     }
   }
 
-  private takeAboutRoSpecs(message: LlrpMessage): boolean {
-    const { specs } = this
-    switch (message.name) {
-      case 'ADD_ROSPEC': {
-        const spec = readRoSpec(message.children[0], this.identity)
-        this.reply('ADD_ROSPEC_RESPONSE', message.id, { refusal: 'code' in spec ? spec : specs.add(spec) })
-        return true
-      }
-      case 'DELETE_ROSPEC':
-        this.reply('DELETE_ROSPEC_RESPONSE', message.id, { refusal: specs.remove(message.fields.id) })
-        return true
-      case 'ENABLE_ROSPEC':
-        this.reply('ENABLE_ROSPEC_RESPONSE', message.id, { refusal: specs.enable(message.fields.id) })
-        this.startDue()
-        return true
-      case 'DISABLE_ROSPEC':
-        this.reply('DISABLE_ROSPEC_RESPONSE', message.id, { refusal: specs.disable(message.fields.id) })
-        return true
-      case 'START_ROSPEC':
-        this.reply('START_ROSPEC_RESPONSE', message.id, { refusal: this.start(message.fields.id) })
-        return true
-      case 'STOP_ROSPEC': {
-        const { active } = specs
-        const refusal = specs.stop(message.fields.id)
-        if (refusal === undefined) this.report(active)
-        this.reply('STOP_ROSPEC_RESPONSE', message.id, { refusal })
-        return true
-      }
-      default:
-        return this.takeQuestion(message)
-    }
-  }
-
-  private takeQuestion({ name, id }: LlrpMessage): boolean {
-    switch (name) {
-      case 'GET_ROSPECS':
-        this.reply('GET_ROSPECS_RESPONSE', id, { children: this.specs.shown() })
-        return true
-      // There are no AccessSpecs: tags are only read here.
-      case 'GET_ACCESSSPECS':
-        this.reply('GET_ACCESSSPECS_RESPONSE', id)
-        return true
-      case 'DELETE_ACCESSSPEC':
-        this.reply('DELETE_ACCESSSPEC_RESPONSE', id)
-        return true
-      case 'GET_REPORT': {
-        const parts = this.buffer.take(this.specs.active)
-        for (const children of parts.length === 0 ? [[]] : parts) {
-          this.send(encodeLlrpMessage({ name: 'RO_ACCESS_REPORT', ...this.head(id), fields: {}, children }))
-        }
-        return true
-      }
-      case 'ENABLE_EVENTS_AND_REPORTS':
-        this.held = false
-        return true
-      default:
-        return false
-    }
+  private tellVersions(id: number): void {
+    const fields = { current: this.version, highest: LAST_VERSION }
+    const head = { name: 'GET_SUPPORTED_VERSION_RESPONSE', version: LAST_VERSION, id } as const
+    this.send(encodeLlrpMessage({ ...head, fields, children: [statusParameter(0)] }))
   }
 
   private reply(name: ReplyName, id: number, { refusal, children: rest = [] }: Answer = {}): void {
@@ -389,5 +361,8 @@ class Reader implements LlrpReader {
     }
   }
 }
+
+/** What the reader does with each message that it supports. */
+type Handlers = { readonly [N in LlrpMessage['name']]?: (message: Extract<LlrpMessage, { name: N }>) => void }
 
 type ReplyName = Exclude<Extract<LlrpMessage['name'], `${string}_RESPONSE`>, 'GET_SUPPORTED_VERSION_RESPONSE'>
