@@ -34,7 +34,7 @@ const MAX_EPOCH_COUNTER = 9_999_999_999
 /** Largest message in bytes; the broker refuses larger ones. */
 export const MAX_BATCH_BYTES = 262_144
 /** Most records in a batch. */
-export const MAX_BATCH_RECORDS = 65_536
+export const MAX_BATCH_RECORDS = 32_768
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 
 export interface Compression {
