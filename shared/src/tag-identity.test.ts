@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 
-import { bleTag, datasetTag, eddystoneTag, ibeaconTag, isTagId, numberTag } from './tag-identity.ts'
+import {
+  altbeaconTag,
+  bleTag,
+  datasetTag,
+  eddystoneTag,
+  ibeaconTag,
+  isTagId,
+  kontaktTag,
+  numberTag,
+} from './tag-identity.ts'
 
 const UUID = 'f7826da6-4fa2-4e98-8024-bc5b71e0893e'
 
@@ -13,7 +22,9 @@ describe('isTagId', () => {
     'lf:62e3086ced',
     'ble:c30000123456',
     `ibeacon:${UUID}/0/65535`,
+    `altbeacon:${UUID}/65535/0`,
     'eddystone:00112233445566778899/aabbccddeeff',
+    'kontakt:aBc9',
     'dataset:tag1',
   ])('takes the canonical form %s', (text) => {
     expect(isTagId(text)).toBe(true)
@@ -40,6 +51,10 @@ describe('isTagId', () => {
     `ibeacon:${UUID}/01/1`,
     `ibeacon:${UUID.toUpperCase()}/1/1`,
     'eddystone:0011223344556677889/aabbccddeeff',
+    `altbeacon:${UUID}/1`,
+    'kontakt:abc',
+    'kontakt:abcdefghi',
+    'kontakt:ab-d',
     'dataset:',
     'dataset:tag 1',
     'dataset:tag1\n',
@@ -103,5 +118,19 @@ describe('eddystoneTag', () => {
     expect(eddystoneTag('00112233445566778899', 'AABBCCDDEEFF')).toBe('eddystone:00112233445566778899/aabbccddeeff')
     expect(eddystoneTag('0011223344556677889', 'AABBCCDDEEFF')).toBeUndefined()
     expect(eddystoneTag('00112233445566778899', 'AABBCCDDEEF')).toBeUndefined()
+  })
+})
+
+describe('altbeaconTag', () => {
+  it('writes the UUID in lower case and refuses numbers out of range', () => {
+    expect(altbeaconTag(UUID.toUpperCase(), 1, 2)).toBe(`altbeacon:${UUID}/1/2`)
+    expect(altbeaconTag(UUID, 65_536, 2)).toBeUndefined()
+  })
+})
+
+describe('kontaktTag', () => {
+  it('keeps upper and lower case apart, and refuses what is printed on no tag', () => {
+    expect(kontaktTag('abCD')).toBe('kontakt:abCD')
+    expect(kontaktTag('ab\uFFFDd')).toBeUndefined()
   })
 })

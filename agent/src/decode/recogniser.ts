@@ -51,8 +51,14 @@ export interface Recogniser {
   recognise(advert: HeardAdvert, nowMs: number): Recognition
   /** What was heard of everybody else, as numbers. */
   unknown(): UnknownCounts
-  /** All that is remembered of addresses; for tests and dumps. */
-  learnedAddresses(): number
+  /** All that is remembered, for a dump: own tags by name, everybody else as numbers that lead back to no address. */
+  state(): RecogniserState
+}
+
+export interface RecogniserState {
+  readonly learned: readonly { readonly address: string; readonly tag: TagId; readonly by: string }[]
+  readonly unknown: UnknownCounts
+  readonly unknownMarks: readonly number[]
 }
 
 /** Addresses of own tags remembered at most; the longest silent makes room. */
@@ -89,7 +95,15 @@ export function createRecogniser(options: RecogniserOptions): Recogniser {
   return {
     recognise: (advert, nowMs) => recognise(parts, advert, nowMs),
     unknown: () => parts.unknown.counts(),
-    learnedAddresses: () => parts.learned.size,
+    state: () => ({
+      learned: Array.from(parts.learned, ([key, { tag, by }]) => ({
+        address: key.toString(16).padStart(12, '0'),
+        tag,
+        by,
+      })),
+      unknown: parts.unknown.counts(),
+      unknownMarks: parts.unknown.marks(),
+    }),
   }
 }
 

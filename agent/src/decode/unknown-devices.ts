@@ -16,6 +16,8 @@ export interface UnknownDevices {
   add(device: { readonly address: number; readonly isPrivate: boolean; readonly class: string }, nowMs: number): void
   forget(address: number): void
   counts(): UnknownCounts
+  /** What stands for the devices remembered now. */
+  marks(): readonly number[]
 }
 
 const MAX_DEVICES = 4_096
@@ -71,7 +73,13 @@ export function createUnknownDevices(secret: readonly [number, number]): Unknown
       changing.delete(mark)
       lasting.delete(mark)
     },
-    counts: () => ({ adverts, newDevices, evicted, devices: changing.size + lasting.size }),
+    counts: () => ({
+      adverts: { ...adverts },
+      newDevices: { ...newDevices },
+      evicted,
+      devices: changing.size + lasting.size,
+    }),
+    marks: () => [...changing.keys(), ...lasting.keys()],
   }
 }
 
