@@ -19,6 +19,7 @@ export type {
 } from './driver.ts'
 export type { LlrpReaderInfo } from './llrp-capabilities.ts'
 export type { LlrpRoSpecSettings, LlrpSettings } from './llrp-commands.ts'
+export { createLlrpDecoder } from './llrp-decoded.ts'
 export { createLlrpFramer, type LlrpFramer } from './llrp-framer.ts'
 export { decodeLlrpMessage, encodeLlrpMessage, type LlrpMessage } from './llrp-messages.ts'
 export { allParameters, findParameter, type LlrpParameter, parameter } from './llrp-parameters.ts'
