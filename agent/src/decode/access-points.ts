@@ -9,7 +9,7 @@ const OPEN_LOCATE = 0x09
  */
 export function decodeOpenLocate({ bytes, at, end }: Span): Frame | string | undefined {
   if (u8(bytes, at) !== OPEN_LOCATE) return undefined
-  if (end - at < 2) return 'Open Locate frame of a wrong length'
+  if (end - at < 2) return 'OpenLocate frame of a wrong length'
   const header = u8(bytes, at + 1)
   const fields: FieldsDraft = {
     sequence: header >> 4,
@@ -22,7 +22,7 @@ export function decodeOpenLocate({ bytes, at, end }: Span): Frame | string | und
     // Zeros fill up what is not used.
     if (length === 0) break
     const next = place + 1 + length
-    if (next > end) return 'Open Locate element beyond the end'
+    if (next > end) return 'OpenLocate element beyond the end'
     readElement(fields, kind, { bytes, at: place + 1, end: next })
     place = next
   }

@@ -188,7 +188,7 @@ function wide(bytes: Uint8Array, at: number, size: number): number {
 
 function decodeSealed({ bytes, at, end, secrets }: Span): Frame | string {
   const counterAt = end - TAG_BYTES - COUNTER_BYTES
-  if (counterAt <= at) return 'encrypted BTHome of a wrong length'
+  if (counterAt <= at) return 'BTHome of a wrong length'
   const fields: FieldsDraft = { encrypted: true, counter: u32le(bytes, counterAt) }
   const plain = openSealed({ bytes, at, end: counterAt, secrets })
   if (plain === undefined) fields.sealed = true

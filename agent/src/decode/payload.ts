@@ -24,7 +24,7 @@ export interface Payload {
 /** Longest advertising data, extended advertising included (Bluetooth Core 5.4, Vol 4 Part E 7.8.54). */
 const MAX_BYTES = 1_650
 
-export const TOO_LONG = 'too long'
+const TOO_LONG = 'too long'
 export const OVERRUN = 'length beyond the end'
 
 /** AD types (Bluetooth Assigned Numbers 2.3). */

@@ -25,7 +25,7 @@ export interface RecogniserOptions {
 }
 
 /** One report of a radio. */
-export interface HeardAdvert {
+interface HeardAdvert {
   /** Six bytes, most significant first. */
   readonly address: Uint8Array
   readonly addressType: 'public' | 'random'
@@ -33,7 +33,7 @@ export interface HeardAdvert {
   readonly payload: Uint8Array
 }
 
-export type Recognition =
+type Recognition =
   | {
       readonly tag: TagId
       /** By what it was known; `learned`: the address had named itself in another frame a short while ago. */
@@ -55,7 +55,7 @@ export interface Recogniser {
   state(): RecogniserState
 }
 
-export interface RecogniserState {
+interface RecogniserState {
   readonly learned: readonly { readonly address: string; readonly tag: TagId; readonly by: string }[]
   readonly unknown: UnknownCounts
   readonly unknownMarks: readonly number[]
