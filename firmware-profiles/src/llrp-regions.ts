@@ -1,6 +1,6 @@
 import type { LlrpReaderInfo } from './llrp-capabilities.ts'
 
-/** Communications standards by number (LLRP 1.0.1 section 10.2.4 has the first ten, LLRP 1.1 the others used here). */
+/** Communications standards by number (0 to 9 of LLRP 1.0.1, the others of LLRP 1.1). */
 export const LLRP_STANDARDS: Readonly<Record<number, string>> = {
   0: 'unspecified',
   1: 'US FCC part 15',
