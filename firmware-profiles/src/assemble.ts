@@ -124,8 +124,18 @@ function lineAssembler(framing: FramingSpec & { kind: 'line' | 'jsonLine' }): As
     message: write,
     payloadOf(frame) {
       const text = frame.subarray(0, frame.length - 1)
+      if (framing.kind === 'jsonLine') return compactJson(text)
       return spelt ? knownHex(String.fromCharCode(...text)) : text
     },
+  }
+}
+
+/** JSON without the blanks that host software may write; anything else as it is. */
+function compactJson(text: Uint8Array): Uint8Array {
+  try {
+    return bytesOfText(JSON.stringify(JSON.parse(String.fromCharCode(...text))))
+  } catch {
+    return text
   }
 }
 

@@ -38,7 +38,9 @@ function messageProblems(document: ProfileDocument, message: MessageSpec, path: 
   }
   const isTag = message.role === 'tag' || message.role === 'tags'
   if (isTag && message.tag === undefined) problems.push({ path: `${path}.tag`, message: 'is missing' })
-  if (message.tag !== undefined) problems.push(...tagProblems(message.tag, known, `${path}.tag`))
+  if (message.tag !== undefined) {
+    problems.push(...tagProblems(document, { tag: message.tag, known, path: `${path}.tag` }))
+  }
   const repeats = flatten(message.fields ?? []).filter((spec) => spec.type === 'repeat')
   if (message.tagsIn !== undefined && !repeats.some((spec) => spec.name === message.tagsIn)) {
     problems.push({ path: `${path}.tagsIn`, message: `there is no repeat ${message.tagsIn}` })
@@ -46,7 +48,13 @@ function messageProblems(document: ProfileDocument, message: MessageSpec, path: 
   return problems
 }
 
-function tagProblems(tag: TagSpec, known: ReadonlySet<string>, path: string): Problem[] {
+interface TagPlace {
+  readonly tag: TagSpec
+  readonly known: ReadonlySet<string>
+  readonly path: string
+}
+
+function tagProblems({ tagKind }: ProfileDocument, { tag, known, path }: TagPlace): Problem[] {
   const named: [string, string | undefined][] = [
     ['epc', tag.epc],
     ['pc', tag.pc],
@@ -60,6 +68,10 @@ function tagProblems(tag: TagSpec, known: ReadonlySet<string>, path: string): Pr
   const problems = named.flatMap(([at, name]) =>
     name === undefined || known.has(name) ? [] : [unknownField(`${path}.${at}`, name)],
   )
+  if (tagKind === 'uid' && tag.band === undefined) problems.push({ path: `${path}.band`, message: 'is missing' })
+  if (tagKind === 'epc' && tag.band !== undefined) {
+    problems.push({ path: `${path}.band`, message: 'is only for tagKind uid' })
+  }
   if (tag.checkPcLength === true && tag.pc === undefined) {
     problems.push({ path: `${path}.checkPcLength`, message: 'needs pc' })
   }

@@ -4,6 +4,8 @@ import type { CommandSpec, ErrorSpec, InventoryMode, ProfileDocument, Role } fro
 export interface TagReport {
   /** EPC as upper-case hex; for profiles of kind `uid` the tag's own number. */
   readonly epc: string
+  /** LF (125, 134 kHz) or HF (13.56 MHz); only of profiles of kind `uid`, and always of those. */
+  readonly band?: 'lf' | 'hf'
   /** Protocol control word, 4 hex digits. */
   readonly pc?: string
   readonly rssiDbm?: number

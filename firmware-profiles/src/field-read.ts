@@ -299,6 +299,8 @@ function compileText(spec: ColumnField | JsonField, slots: Slots): Read {
   const name = spec.name ?? ''
   const place = slots.of(name)
   return (cursor) => {
+    // Columns and members have no order: one of them stands for the whole line.
+    cursor.at = cursor.end
     const said = spec.type === 'column' ? cursor.columns[spec.index] : memberOf(cursor.json, spec.path)
     if (said === undefined) return true
     const value = columnValue(said, spec.as)

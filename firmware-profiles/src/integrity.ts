@@ -17,6 +17,7 @@ type Value = (bytes: Uint8Array, from: number, to: number) => number
 export function compileCheck(spec: IntegritySpec): Check {
   if (spec.kind === 'pn532') return PN532
   if (spec.kind === 'asciiHexXor') return placed(spec, asciiHexXor, ASCII_HEX)
+  if (spec.kind === 'asciiHexNegSum') return placed(spec, asciiHexNegSum, ASCII_HEX)
   if (spec.kind === 'crc16') {
     const crc = compileCrc16({ ...spec, poly: spec.poly ?? 0 })
     return placed(spec, crc, spec.endian === 'little' ? LITTLE : BIG)
@@ -111,6 +112,17 @@ function pairAt(bytes: Uint8Array, at: number): number {
 }
 
 /** Digits that are none give -2, which no check equals. */
+function asciiHexNegSum(bytes: Uint8Array, from: number, to: number): number {
+  let total = 0
+  for (let at = from; at + 1 < to; at += 2) {
+    const byte = pairAt(bytes, at)
+    if (byte < 0) return -2
+    total += byte
+  }
+  return -total & 0xff
+}
+
+/** The same, combined by XOR. */
 function asciiHexXor(bytes: Uint8Array, from: number, to: number): number {
   let result = 0
   for (let at = from; at + 1 < to; at += 2) {

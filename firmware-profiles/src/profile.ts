@@ -119,7 +119,7 @@ export type FramingSpec =
     }
   | { readonly kind: 'pn532'; readonly min: number; readonly max: number; readonly confirm?: 'checksum' | 'message' }
 
-export type IntegrityKind = 'crc16' | 'sum8' | 'negSum8' | 'xor8' | 'asciiHexXor' | 'pn532'
+export type IntegrityKind = 'crc16' | 'sum8' | 'negSum8' | 'xor8' | 'asciiHexXor' | 'asciiHexNegSum' | 'pn532'
 
 /** Offsets: 0 and up from the frame's start, negative from its end. */
 export interface IntegritySpec {
@@ -143,6 +143,8 @@ export interface IntegritySpec {
 /** Which fields make a tag report. */
 export interface TagSpec {
   readonly epc: string
+  /** Of profiles of kind `uid`, and only of those: which kind of tag this message reports. */
+  readonly band?: 'lf' | 'hf'
   readonly pc?: string
   readonly tagCrc?: { readonly field: string; readonly verify: boolean }
   /** The EPC must have the length its PC word says. */

@@ -53,6 +53,7 @@ function compileSound(spec: TagSpec, slots: Slots): (cursor: Cursor) => boolean 
 
 function compileFills(spec: TagSpec, slots: Slots): Fill[] {
   const fills: Fill[] = []
+  if (spec.band !== undefined) fills.push(bandFill(spec.band))
   if (spec.pc !== undefined) fills.push(wordFill('pc', slots.of(spec.pc)))
   if (spec.rssi !== undefined) fills.push(rssiFill(spec.rssi, slots.of(spec.rssi.field)))
   if (spec.antenna !== undefined) fills.push(antennaFill(slots.of(spec.antenna.field), spec.antenna.kind === 'mask'))
@@ -62,6 +63,12 @@ function compileFills(spec: TagSpec, slots: Slots): Fill[] {
   }
   if (spec.tagCrc !== undefined) fills.push(wordFill('tagCrc', slots.of(spec.tagCrc.field)))
   return fills
+}
+
+function bandFill(band: 'lf' | 'hf'): Fill {
+  return (_cursor, tag) => {
+    tag.band = band
+  }
 }
 
 function wordFill(key: 'pc' | 'tagCrc', place: number): Fill {
