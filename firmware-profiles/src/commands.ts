@@ -22,6 +22,7 @@ export function commandInfo(document: ProfileDocument, name: string, spec: Comma
     timeoutMs: spec.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     retries: spec.retries ?? DEFAULT_RETRIES,
     settleMs: spec.settleMs ?? 0,
+    optional: spec.optional === true,
     ...(spec.effect === undefined ? {} : { effect: spec.effect }),
   }
 }

@@ -97,6 +97,7 @@ export interface Lifecycle {
   readonly close: readonly string[]
   readonly silenceMs?: number
   readonly pollMs?: number
+  readonly roundMs?: number
   readonly healthEveryMs?: number
   readonly presenceMs?: number
 }
@@ -117,6 +118,8 @@ export interface CommandInfo {
   readonly timeoutMs: number
   readonly retries: number
   readonly settleMs: number
+  /** True: go on when it is refused or not answered. */
+  readonly optional: boolean
   readonly effect?: CommandSpec['effect']
 }
 

@@ -1,7 +1,8 @@
 import { type Cursor, resetCursor, type Shown, type Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
 import { compileConditions, compileFields, type Read } from './field-read.ts'
-import type { FieldSpec, MessageSpec, ProfileDocument } from './profile.ts'
+import { compileCondition } from './number.ts'
+import type { Conditions, FieldSpec, MessageSpec, ProfileDocument } from './profile.ts'
 import { compileTag, type ReadTag } from './tags.ts'
 
 /** One kind of frame, compiled. */
@@ -9,7 +10,8 @@ export interface Message {
   readonly spec: MessageSpec
   /** Place of the error code, -1 without one. */
   readonly errorPlace: number
-  matches(cursor: Cursor, bodyLength: number): boolean
+  /** `body`: where the body begins. */
+  matches(cursor: Cursor, body: number): boolean
   /** Reads the fields behind the header; false with `cursor.why` when they do not fit. */
   readonly read: Read
   readonly tag: ReadTag | undefined
@@ -27,10 +29,10 @@ export function compileMessages(document: ProfileDocument, slots: Slots): Messag
   return {
     read(cursor, tags) {
       resetCursor(cursor)
-      const bodyLength = cursor.end - cursor.at
+      const body = cursor.at
       if (!header(cursor)) return undefined
       for (const message of messages) {
-        if (!message.matches(cursor, bodyLength)) continue
+        if (!message.matches(cursor, body)) continue
         return readMessage(message, cursor, tags) ? message : undefined
       }
       return undefined
@@ -69,12 +71,26 @@ function compileMessage(spec: MessageSpec, slots: Slots): Message {
   const min = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.min ?? 0)
   const max = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.max ?? Number.POSITIVE_INFINITY)
   const fits = compileConditions(spec.when, slots)
+  const bytesFit = compileBytesFit(spec.bytes)
   return {
     spec,
     errorPlace: spec.errorCode === undefined ? -1 : slots.of(spec.errorCode),
-    matches: (cursor, length) => length >= min && length <= max && fits(cursor),
+    matches(cursor, body) {
+      const length = cursor.end - body
+      return length >= min && length <= max && fits(cursor) && bytesFit(cursor, body)
+    },
     read: compileFields(spec.fields ?? [], slots),
     tag: spec.tag === undefined ? undefined : compileTag(spec.tag, slots),
+  }
+}
+
+function compileBytesFit(bytes: Conditions | undefined): (cursor: Cursor, body: number) => boolean {
+  const tests = Object.entries(bytes ?? {}).map(([at, spec]) => ({ at: Number(at), test: compileCondition(spec) }))
+  return (cursor, body) => {
+    for (const { at, test } of tests) {
+      if (body + at >= cursor.end || !test(cursor.bytes[body + at] ?? 0, undefined)) return false
+    }
+    return true
   }
 }
 

@@ -171,6 +171,8 @@ export interface MessageSpec {
   readonly when?: Conditions
   /** Bytes of the whole body, header fields included. */
   readonly bodyLength?: number | { readonly min?: number; readonly max?: number }
+  /** Bytes of the body by their offset, for what stands behind the header. */
+  readonly bytes?: Conditions
   readonly fields?: readonly FieldSpec[]
   /** Bytes after the last field are allowed (readers that add fields with newer firmware). */
   readonly trailing?: boolean
@@ -221,6 +223,8 @@ export interface CommandSpec {
   readonly retries?: number
   /** Wait after the reply (or after sending, without one), ms. */
   readonly settleMs?: number
+  /** A refusal is no failure of the step it belongs to. */
+  readonly optional?: boolean
   /** What a reader answers; only simulated readers use it. */
   readonly answer?: readonly AnswerSpec[]
   /** What the command does to a simulated reader. */
@@ -256,6 +260,8 @@ export interface LifecycleSpec {
   readonly silenceMs?: number
   /** Time between polls or rounds, ms. */
   readonly pollMs?: number
+  /** A round is over at the latest after this long, ms; for readers that do not say so. */
+  readonly roundMs?: number
   readonly healthEveryMs?: number
   /** A tag not reported for this long has left (readers that only say what they see), ms. */
   readonly presenceMs?: number
