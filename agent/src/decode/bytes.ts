@@ -8,7 +8,9 @@ const HIGH = Uint8Array.from({ length: 256 }, (_, value) => digitCode(value >> 4
 const LOW = Uint8Array.from({ length: 256 }, (_, value) => digitCode(value & 0x0f))
 const HYPHEN = 0x2d
 const COLON = 0x3a
-const REPLACEMENT = 0xfffd
+const PRINTABLE: readonly (string | undefined)[] = Array.from({ length: 0x7f }, (_, code) =>
+  code < 0x20 ? undefined : String.fromCharCode(code),
+)
 /** One call for all letters of a text: three times as fast as joining pieces. */
 const letters = String.fromCharCode
 
@@ -60,8 +62,11 @@ export function hex(bytes: Uint8Array, at: number, end: number): string {
   let digits = ''
   let index = at
   for (; index + 4 <= end; index += 4) digits += hex4(bytes, index)
-  for (; index < end; index++) digits += letters(high(bytes, index), low(bytes, index))
-  return digits
+  if (index + 2 <= end) {
+    digits += letters(high(bytes, index), low(bytes, index), high(bytes, index + 1), low(bytes, index + 1))
+    index += 2
+  }
+  return index < end ? digits + letters(high(bytes, index), low(bytes, index)) : digits
 }
 
 // biome-ignore format: one byte a pair
@@ -108,13 +113,13 @@ export function macLe(bytes: Uint8Array, at: number): string {
 
 /** Printable ASCII; anything else becomes U+FFFD, so that a name can neither break a terminal nor a log line. */
 export function text(bytes: Uint8Array, at: number, end: number): string {
-  const codes: number[] = []
+  let shown = ''
   for (let index = at; index < end; index++) {
     const code = u8(bytes, index)
     if (code === 0) break
-    codes.push(code >= 0x20 && code < 0x7f ? code : REPLACEMENT)
+    shown += PRINTABLE[code] ?? '\uFFFD'
   }
-  return letters(...codes)
+  return shown
 }
 
 export function allOnes(bytes: Uint8Array, at: number, end: number): boolean {

@@ -219,5 +219,7 @@ describe('any payload', () => {
     const bytes = new Uint8Array(1_650).fill(0xff)
     expect(decodePayload(bytes)).toMatchObject({ elements: 6, broken: 'length beyond the end' })
     expect(decodePayload(new Uint8Array(1_650).fill(1)).elements).toBe(825)
+    const frames = Uint8Array.from({ length: 1_648 }, (_, index) => structure('16', 'd2fc40 0101')[index % 6] ?? 0)
+    expect(decodePayload(frames).frames).toHaveLength(16)
   })
 })

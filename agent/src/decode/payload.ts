@@ -24,6 +24,9 @@ export interface Payload {
 /** Longest advertising data, extended advertising included (Bluetooth Core 5.4, Vol 4 Part E 7.8.54). */
 const MAX_BYTES = 1_650
 
+/** Frames kept of one advert; beacons send one, rarely two. */
+const MAX_FRAMES = 16
+
 const TOO_LONG = 'too long'
 export const OVERRUN = 'length beyond the end'
 
@@ -82,11 +85,11 @@ const IBEACON_TYPE = 0x0215
 /** One pass over the structures of an advert: where it stands and what it found. */
 interface Walk {
   readonly bytes: Uint8Array
-  readonly secrets: Secrets | undefined
+  secrets: Secrets | undefined
   /** Of the structure's data. */
   at: number
   end: number
-  frames: Frame[] | undefined
+  frames: readonly Frame[]
   noise: Noise | undefined
   broken: string | undefined
   elements: number
@@ -111,7 +114,7 @@ export function decodePayload(bytes: Uint8Array, secrets?: Secrets): Payload {
     secrets,
     at: 0,
     end: 0,
-    frames: undefined,
+    frames: NONE,
     noise: undefined,
     broken: undefined,
     elements: 0,
@@ -137,7 +140,9 @@ export function decodePayload(bytes: Uint8Array, secrets?: Secrets): Payload {
     next = walk.end
   }
   if (walk.incomplete !== undefined) completeFromBeside(walk, walk.incomplete)
-  return { frames: walk.frames ?? NONE, noise: walk.noise, broken: walk.broken, elements: walk.elements }
+  // What is handed back must not carry keys into somebody's log.
+  walk.secrets = undefined
+  return walk
 }
 
 function readStructure(walk: Walk, type: number): void {
@@ -196,8 +201,7 @@ function run(walk: Walk, decode: Decode | undefined): void {
 
 function keep(walk: Walk, frame: Frame): void {
   if (frame.format === 'kontakt-scanresp' || frame.format === 'blueup') walk.incomplete = frame.fields
-  if (walk.frames === undefined) walk.frames = [frame]
-  else walk.frames.push(frame)
+  if (walk.frames.length < MAX_FRAMES) walk.frames = walk.frames.length === 0 ? [frame] : [...walk.frames, frame]
 }
 
 /** Name, power and battery that stand beside a frame which has no room for them. */
