@@ -51,7 +51,7 @@ export function createReaderSide(parts: ReaderParts): ReaderSide {
     },
     encodeMessage,
     encodeTags(tags, { message, values = {}, layout = 0 } = {}) {
-      const spec = message === undefined ? document.messages.find((one) => one.tag) : messageOf(message)
+      const spec = message === undefined ? tagMessage(document, tags[0]) : messageOf(message)
       if (spec?.tag === undefined) throw parameterError(document, 'it has no such tag message')
       return encodeMessage(spec.name, { ...values, ...tagFields(spec, tags) }, { layout })
     },
@@ -70,6 +70,12 @@ function compileReceive({ document, shape, assembler }: ReaderParts) {
     }
     return { command: null, params: {}, layout, frame }
   }
+}
+
+/** The first message for tags, of the right band where the profile has both. */
+function tagMessage({ messages }: ProfileDocument, tag: TagReport | undefined): MessageSpec | undefined {
+  const fits = (spec: MessageSpec) => tag?.band === undefined || spec.tag?.band === tag.band
+  return messages.find((spec) => spec.tag !== undefined && fits(spec))
 }
 
 function valuesOf(answer: AnswerSpec, { frame }: ReceivedCommand): Record<string, FieldValue> {
