@@ -7,6 +7,8 @@ import { bytesOfHex, hexOf } from './hex.ts'
 import { loadProfile } from './load.ts'
 
 const guide = readFileSync(new URL('../../CONTRIBUTING.md', import.meta.url), 'utf8')
+const manual = readFileSync(new URL('../../docs/profiles.md', import.meta.url), 'utf8')
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const section = /## Adding a reader\n(.*?)\n## /s.exec(guide)?.[1] ?? ''
 
 function block(language: string): string {
@@ -15,9 +17,7 @@ function block(language: string): string {
 
 function load() {
   const sources = new Map<string, unknown>([['example-door', JSON.parse(block('json'))]])
-  return loadProfile('example-door', sources, {
-    sha256: (text) => createHash('sha256').update(text).digest('hex'),
-  })
+  return loadProfile('example-door', sources, { sha256 })
 }
 
 /** A decoded frame in the words of the guide. */
@@ -49,5 +49,19 @@ describe('the worked example in CONTRIBUTING.md', () => {
       framer.flush()
       expect(lines).toEqual(block('text').split('\n'))
     }
+  })
+})
+
+describe('the example in docs/profiles.md', () => {
+  it('extends the profile for lines, its own frames included', () => {
+    const example = /## Example: a reader that types lines\n.*?```json\n(.*?)\n```/s.exec(manual)?.[1] ?? ''
+    const base: unknown = JSON.parse(readFileSync(new URL('../generic-line/profile.json', import.meta.url), 'utf8'))
+    const sources = new Map<string, unknown>([
+      ['generic-line', base],
+      ['desk-lines', JSON.parse(example)],
+    ])
+    const driver = loadProfile('desk-lines', sources, { sha256 })
+    expect(driver.rssi).toEqual({ unit: 'raw', calibrated: false })
+    expect(driver.serial.baud).toEqual([57_600])
   })
 })
