@@ -3,7 +3,7 @@ import type { CommandInfo, Params } from './driver.ts'
 import { bytesOfText, hexOf, knownHex, textOf } from './hex.ts'
 import { parameterError } from './message-write.ts'
 import { bytesOfInt, compileReadInt, numberOf, writeInt } from './number.ts'
-import type { CommandSpec, IntType, ParameterSpec, PartSpec, ProfileDocument } from './profile.ts'
+import type { CommandSpec, IntType, Num, ParameterSpec, PartSpec, ProfileDocument } from './profile.ts'
 
 type ParamPart = Extract<PartSpec, { readonly param: string }>
 type Value = Params[string]
@@ -83,6 +83,7 @@ function checkBounds(document: ProfileDocument, part: ParamPart, { rules, value 
 /** The numbers a part writes for a value. */
 function numbersOf(document: ProfileDocument, part: ParamPart, value: Value): number[] {
   if (part.map === 'regions') return [regionNumber(document, value)]
+  if (part.map !== undefined) return [mappedNumber(document, part, { map: part.map, value })]
   if (typeof value === 'object') return listNumbers(part, value)
   return [Math.round(numberOf(value) * (part.scale ?? 1) + (part.offset ?? 0))]
 }
@@ -96,6 +97,17 @@ function listNumbers(part: ParamPart, list: readonly number[]): number[] {
 function regionNumber(document: ProfileDocument, value: Value): number {
   const number = Object.entries(document.limits?.regions ?? {}).find(([name]) => name === value)?.[1]
   if (number === undefined) throw parameterError(document, `it has no region ${String(value)}`)
+  return numberOf(number)
+}
+
+interface Mapped {
+  readonly map: Readonly<Record<string, Num>>
+  readonly value: Value
+}
+
+function mappedNumber(document: ProfileDocument, { param }: ParamPart, { map, value }: Mapped): number {
+  const number = Object.entries(map).find(([name]) => name === String(value))?.[1]
+  if (number === undefined) throw parameterError(document, `parameter ${param} cannot be ${String(value)}`)
   return numberOf(number)
 }
 
@@ -176,6 +188,13 @@ function paramValue(document: ProfileDocument, part: ParamPart, number: number):
     const regions = Object.entries(document.limits?.regions ?? {})
     return regions.find(([, code]) => numberOf(code) === number)?.[0] ?? number
   }
+  if (part.map !== undefined) return mappedValue(part.map, number)
   if (part.list === 'mask') return Array.from({ length: 32 }, (_, n) => n + 1).filter((n) => number & (1 << (n - 1)))
   return (number - (part.offset ?? 0)) / (part.scale ?? 1)
+}
+
+/** The value whose number this is, as a number where it looks like one. */
+function mappedValue(map: Readonly<Record<string, Num>>, number: number): Value {
+  const name = Object.entries(map).find(([, code]) => numberOf(code) === number)?.[0] ?? number
+  return Number.isNaN(Number(name)) ? name : Number(name)
 }

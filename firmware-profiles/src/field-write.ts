@@ -79,9 +79,10 @@ export function writeFields(writer: Writer, specs: readonly FieldSpec[], values:
   for (const spec of specs) if (applies(writer, spec.if)) writeField(writer, spec, values)
 }
 
+/** A size that is not known yet counts as 0: no flag is set in it. */
 function applies(writer: Writer, conditions: Conditions | undefined): boolean {
   return Object.entries(conditions ?? {}).every(([name, condition]) =>
-    compileCondition(condition)(writer.values.get(name) ?? Number.NaN, undefined),
+    compileCondition(condition)(writer.values.get(name) ?? (writer.open.has(name) ? 0 : Number.NaN), undefined),
   )
 }
 
@@ -150,8 +151,11 @@ function rawOf(writer: Writer, spec: IntField, values: Fields): number | undefin
   if (given !== undefined) return rawOfValue(spec, given)
   const views = (writer.derived.get(spec.name ?? '') ?? []).filter((view) => values[view.name ?? ''] !== undefined)
   if (views.length === 0) return spec.default === undefined ? undefined : numberOf(spec.default)
-  return views.reduce((raw, view) => {
-    const part = rawOfValue(view, values[view.name ?? ''] ?? 0)
+  const parts = views.map((view) => ({ name: view.name, part: rawOfValue(view, values[view.name ?? ''] ?? 0) }))
+  // Of views with one name (a table in pieces), those that cannot show the value are left out.
+  const fits = ({ name, part }: (typeof parts)[number]) =>
+    !Number.isNaN(part) || parts.every((other) => other.name !== name || Number.isNaN(other.part))
+  return parts.filter(fits).reduce((raw, { part }) => {
     return Number.isNaN(part) || (raw >= 0 && part >= 0) ? raw + part - ((raw & part) >>> 0) : part
   }, 0)
 }

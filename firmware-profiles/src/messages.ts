@@ -28,16 +28,38 @@ export function compileMessages(document: ProfileDocument, slots: Slots): Messag
   const messages = document.messages.map((spec) => compileMessage(spec, slots))
   return {
     read(cursor, tags) {
+      const { at: body, end, shown } = cursor
       resetCursor(cursor)
-      const body = cursor.at
       if (!header(cursor)) return undefined
+      let why = ''
       for (const message of messages) {
         if (!message.matches(cursor, body)) continue
-        return readMessage(message, cursor, tags) ? message : undefined
+        if (readMessage(message, cursor, tags)) return message
+        // A later message may describe the same frame with other fields; if none does, the first says what is wrong.
+        why ||= cursor.why
+        startAgain(cursor, tags, { body, end, shown })
+        header(cursor)
       }
+      cursor.why = why
       return undefined
     },
   }
+}
+
+interface Start {
+  readonly body: number
+  readonly end: number
+  readonly shown: Shown | undefined
+}
+
+/** Forgets what a message that does not fit has read. */
+function startAgain(cursor: Cursor, tags: TagReport[], { body, end, shown }: Start): void {
+  resetCursor(cursor)
+  tags.length = 0
+  cursor.at = body
+  cursor.end = end
+  cursor.shown = shown
+  for (const name of Object.keys(shown ?? {})) delete shown?.[name]
 }
 
 /** Reads a body again, this time for what its fields show. */
@@ -51,19 +73,21 @@ export function showFields(reader: MessageReader, cursor: Cursor): Shown {
 
 function readMessage(message: Message, cursor: Cursor, tags: TagReport[]): boolean {
   const { tag, spec } = message
-  const collect = () => {
-    const report = tag?.(cursor)
-    if (report !== undefined) tags.push(report)
-    return report !== undefined
-  }
   const inTurns = tag !== undefined && spec.tagsIn !== undefined
-  cursor.onTurn = inTurns ? collect : undefined
+  cursor.onTurn = inTurns ? () => collect(tag, cursor, tags) : undefined
   if (!message.read(cursor)) return false
   if (cursor.at !== cursor.end && spec.trailing !== true) {
     cursor.why = `bytes after the end of ${spec.name}`
     return false
   }
-  return tag === undefined || inTurns || collect()
+  return tag === undefined || inTurns || collect(tag, cursor, tags)
+}
+
+function collect(tag: ReadTag, cursor: Cursor, tags: TagReport[]): boolean {
+  const report = tag(cursor)
+  if (report === undefined) return false
+  tags.push(report)
+  return true
 }
 
 function compileMessage(spec: MessageSpec, slots: Slots): Message {

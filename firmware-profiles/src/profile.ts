@@ -201,7 +201,7 @@ export type PartSpec =
       readonly scale?: number
       readonly offset?: number
       /** `regions`: the value is a region's name, written as its number in limits.regions. */
-      readonly map?: 'regions'
+      readonly map?: 'regions' | Readonly<Record<string, Num>>
       /** For a list: each number in turn (`times` each), its bit mask (first = bit 0), or how many there are. */
       readonly list?: 'each' | 'mask' | 'count'
       readonly times?: number
