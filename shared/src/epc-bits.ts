@@ -84,6 +84,11 @@ export class BitReader {
     return (word << (at & 7)) >>> (32 - count)
   }
 
+  /** Goes back to bits that were read before. */
+  back(count: number): void {
+    this.at -= count
+  }
+
   /** An unsigned number of any size in decimal digits, without leading zeros. */
   decimal(count: number): string {
     if (count <= EXACT_BITS) return decimalOf(this.number(count))
@@ -110,14 +115,25 @@ export class BitReader {
 
 /** Numbers below this are small integers, which become text far quicker than others. */
 const SMALL = 1e9
-const LOW_DIGITS = 6
-const LOW = 10 ** LOW_DIGITS
+
+/** The numbers below 1000, and the same in three digits: for serial numbers, which hardly ever repeat, tables are quicker. */
+const PLAIN = Array.from({ length: 1000 }, (_, value) => String(value))
+const TRIPLES = PLAIN.map((text) => text.padStart(3, '0'))
+
+function sixDigits(value: number): string {
+  const high = (value / 1000) | 0
+  return (TRIPLES[high] as string) + (TRIPLES[value - high * 1000] as string)
+}
 
 /** As `String`, but quick for large integers too. */
 function decimalOf(value: number): string {
-  if (value < SMALL) return String(value | 0)
-  const high = Math.floor(value / LOW)
-  return decimalOf(high) + padded(value - high * LOW, LOW_DIGITS)
+  if (value < 1000) return PLAIN[value] as string
+  if (value < 1e6) {
+    const thousands = (value / 1000) | 0
+    return (PLAIN[thousands] as string) + (TRIPLES[value - thousands * 1000] as string)
+  }
+  const high = Math.floor(value / 1e6)
+  return decimalOf(high) + sixDigits(value - high * 1e6)
 }
 
 const ZEROS = Array.from({ length: 16 }, (_, count) => '0'.repeat(count))
@@ -125,8 +141,8 @@ const ZEROS = Array.from({ length: 16 }, (_, count) => '0'.repeat(count))
 /** @param value below 10^digits; @param digits 0-15 */
 export function padded(value: number, digits: number): string {
   if (value >= SMALL) {
-    const high = Math.floor(value / LOW)
-    return padded(high, digits - LOW_DIGITS) + padded(value - high * LOW, LOW_DIGITS)
+    const high = Math.floor(value / 1e6)
+    return padded(high, digits - 6) + sixDigits(value - high * 1e6)
   }
   const text = digits === 0 ? '' : String(value | 0)
   return text.length === digits ? text : ZEROS[digits - text.length] + text

@@ -40,12 +40,13 @@ function byHeader<T extends { readonly header: number }>(schemes: readonly T[]):
   return Array.from({ length: 256 }, (_, header) => schemes.find((scheme) => scheme.header === header))
 }
 
-/** Value of a hex digit by character code, 255 for others. */
-const HEX_VALUE = Uint8Array.from({ length: 128 }, (_, code) => {
+/** Value of a hex digit by the low byte of its character code, 255 for others. */
+const HEX_VALUE = Uint8Array.from({ length: 256 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16)
   return Number.isNaN(value) ? 255 : value
 })
 
+const ZERO = 48
 const MAX_BYTES = MAX_EPC_BITS / 8
 
 /** The EPC at hand; nothing keeps it beyond one call. */
@@ -62,8 +63,10 @@ export function decodeEpc(epc: Uint8Array | string, pc?: number): DecodedEpc | R
   const read = readEpc(epc, pc)
   if (read.kind === 'refused') return read.refused
   if (read.kind === 'link') return decodedLink(read.scheme, read.content)
-  const { scheme, filter, texts } = read
+  const { head, rest } = read
+  const { scheme, filter } = head
   const { key } = scheme
+  const texts = head.texts + rest
   const parts = scheme.escaped ? escapeUrn(texts) : texts
   const filtered = scheme.filterBits > 0
   const decoded: Writable<DecodedEpc> = {
@@ -96,15 +99,19 @@ function decodedLink({ name, key }: LinkScheme, { value, filter, aidcData, host,
 export function epcIdentity(epc: Uint8Array | string, pc?: number): EpcIdentity | RefusedEpc {
   const read = readEpc(epc, pc)
   if (read.kind === 'refused') return read.refused
-  const personal = read.scheme.key?.personal === true
-  if (read.kind === 'link') return { ok: true, pureUri: linkOf(read.scheme.key, read.content.value), personal }
-  return { ok: true, pureUri: read.scheme.pure + (read.scheme.escaped ? escapeUrn(read.texts) : read.texts), personal }
+  if (read.kind === 'link') {
+    const { key } = read.scheme
+    return { ok: true, pureUri: linkOf(key, read.content.value), personal: key.personal === true }
+  }
+  const { head, rest } = read
+  const { escaped, key } = head.scheme
+  return { ok: true, pureUri: head.pure + (escaped ? escapeUrn(rest) : rest), personal: key?.personal === true }
 }
 
-export type EpcIdentity = Pick<DecodedEpc, 'ok' | 'pureUri' | 'personal'>
+type EpcIdentity = Pick<DecodedEpc, 'ok' | 'pureUri' | 'personal'>
 
 type Read =
-  | { readonly kind: 'urn'; readonly scheme: UrnScheme; readonly filter: number; readonly texts: string }
+  | { readonly kind: 'urn'; readonly head: Head; readonly rest: string }
   | { readonly kind: 'link'; readonly scheme: LinkScheme; readonly content: LinkContent }
   | { readonly kind: 'refused'; readonly refused: RefusedEpc }
 
@@ -133,16 +140,58 @@ function refused({ code, why }: EpcFault, bits: number): Read {
   return { kind: 'refused', refused: { ok: false, code, why, hex } }
 }
 
+/** The beginning of a key, which all objects of one product have in common. */
+interface Head {
+  readonly scheme: UrnScheme
+  /** The bits it was read from, where it is one that can be remembered. */
+  readonly bits: number
+  readonly filter: number
+  /** Texts of its fields with a dot behind each, empty when it has no fields. */
+  readonly texts: string
+  /** The pure identity URI up to here. */
+  readonly pure: string
+}
+
+/**
+ * Heads that were read lately, by a hash of their bits. The tags of one site are of few products, so that nearly always
+ * only the serial number is left to read. What is found here makes no difference but in time.
+ */
+const HEADS: (Head | undefined)[] = Array.from({ length: 1024 }, () => undefined)
+
+/** Of the bits of a head the lower ones tell more; multiplied by the golden ratio they spread over ten bits. */
+function slotOf(bits: number): number {
+  return Math.imul(bits | 0, 0x9e37_79b1) >>> 22
+}
+
 function readUrnScheme(reader: BitReader, scheme: UrnScheme): Read {
-  const filter = reader.number(scheme.filterBits)
-  let texts = readField(reader, scheme.fields[0] as EpcField)
-  for (let i = 1; i < scheme.fields.length && !reader.fault; i++) {
-    const field = scheme.fields[i] as EpcField
+  const { fields, classBits } = scheme
+  const head = classBits > 0 ? rememberedHead(reader, scheme) : readHead(reader, scheme, 0)
+  let rest = ''
+  for (let i = classBits > 0 ? 1 : 0; i < fields.length && !reader.fault; i++) {
+    const field = fields[i] as EpcField
     const text = readField(reader, field)
-    if (field.kind !== 'zero') texts = `${texts}.${text}`
+    rest = rest === '' || field.kind === 'zero' ? rest + text : `${rest}.${text}`
   }
   if (!reader.restIsZero()) reader.fail('padding', 'bits behind the key are set')
-  return { kind: 'urn', scheme, filter, texts }
+  return { kind: 'urn', head, rest }
+}
+
+function rememberedHead(reader: BitReader, scheme: UrnScheme): Head {
+  const bits = reader.number(scheme.classBits)
+  const slot = slotOf(bits)
+  const known = HEADS[slot]
+  if (known !== undefined && known.bits === bits && known.scheme === scheme) return known
+  if (!reader.fault) reader.back(scheme.classBits)
+  const head = readHead(reader, scheme, bits)
+  if (!reader.fault) HEADS[slot] = head
+  return head
+}
+
+function readHead(reader: BitReader, scheme: UrnScheme, bits: number): Head {
+  const filter = reader.number(scheme.filterBits)
+  const texts = scheme.classBits > 0 ? `${readField(reader, scheme.fields[0] as EpcField)}.` : ''
+  // Joined, not added: V8 then keeps one piece of text, not a chain that every use of a remembered head walks along.
+  return { scheme, bits, filter, texts, pure: texts === '' ? scheme.pure : [scheme.pure, texts].join('') }
 }
 
 const NOTHING: Read = { kind: 'refused', refused: { ok: false, code: 'header', why: 'no GS1 scheme', hex: '' } }
@@ -183,9 +232,11 @@ function copyHex(text: string): number {
   if (length < 2 || length > 2 * MAX_BYTES) return 0
   let wrong = 0
   for (let i = 0; i < length; i += 2) {
-    const high = HEX_VALUE[text.charCodeAt(i)] ?? 255
-    const low = i + 1 < length ? (HEX_VALUE[text.charCodeAt(i + 1)] ?? 255) : 0
-    wrong |= high | low
+    const first = text.charCodeAt(i)
+    const second = i + 1 < length ? text.charCodeAt(i + 1) : ZERO
+    const high = HEX_VALUE[first & 255] as number
+    const low = HEX_VALUE[second & 255] as number
+    wrong |= high | low | (((first | second) >> 8) << 4)
     buffer[i >> 1] = (high << 4) | low
   }
   return wrong > 15 ? 0 : length * 4

@@ -11,7 +11,7 @@ export interface PcWord {
   readonly afi?: number
 }
 
-export interface PcRefused {
+interface PcRefused {
   readonly ok: false
   readonly code: 'pc'
   readonly why: string

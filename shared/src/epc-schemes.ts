@@ -63,6 +63,8 @@ export interface UrnScheme {
   readonly fields: readonly EpcField[]
   /** How many texts the fields have in a URI. */
   readonly texts: number
+  /** Bits of filter, partition, company prefix and reference where a serial number follows, else 0. */
+  readonly classBits: number
   readonly key?: GsKey
 }
 
@@ -91,11 +93,17 @@ function text7(characters: number): EpcField {
 
 const twoDigits: EpcField = { kind: 'number', bits: 7, digits: 2, max: '99' }
 
+const FILTER_BITS = 3
+const PARTITION_BITS = 3
+
 function urnScheme(name: string, header: number, fields: readonly EpcField[], key?: GsKey): UrnScheme {
   const lower = name.toLowerCase()
   const [urn = ''] = lower.split('-')
   const prefixes = { pure: `urn:epc:id:${urn}:`, tag: `urn:epc:tag:${lower}:` }
-  const form = { escaped: fields.some(isText), filterBits: 3, texts: countTexts(fields) }
+  const [first, second] = fields
+  const serialised = first?.kind === 'company' && first.reference === 'padded' && second?.kind !== 'zero'
+  const classBits = serialised ? FILTER_BITS + PARTITION_BITS + first.bits : 0
+  const form = { escaped: fields.some(isText), filterBits: FILTER_BITS, texts: countTexts(fields), classBits }
   return { name, header, urn, ...prefixes, ...form, fields, ...(key && { key }) }
 }
 

@@ -11,6 +11,9 @@ export interface EpcTag {
   readonly personal: boolean
 }
 
+/** What `isTagId` takes after `epc:`. Of the URIs it need not be asked more, for they are made of its characters. */
+const LONGEST_URI = 'urn:epc:id:'.length + 110
+
 /**
  * Identity of a Gen2 tag: `epc:` and its pure identity URI where the EPC is a GS1 key, else, or where that is too long, the
  * bits in lower-case hex.
@@ -23,8 +26,7 @@ export function tagIdFromEpc(epc: Uint8Array | string, pc?: number): EpcTag | un
   const identity = epcIdentity(epc, pc)
   if (!identity.ok) return rawTag(identity.hex, false)
   const { pureUri, personal } = identity
-  const tag = `epc:${pureUri}`
-  if (isTagId(tag)) return { tag, personal }
+  if (pureUri.length <= LONGEST_URI) return { tag: `epc:${pureUri}` as TagId, personal }
   const hex = typeof epc === 'string' ? epc.toLowerCase() : hexOf(epc)
   const word = pc === undefined ? undefined : parsePc(pc)
   return rawTag(word?.ok ? hex.slice(0, word.bits / 4) : hex, personal)

@@ -5,6 +5,7 @@ import Table from 'cli-table3'
 import { benchAgentMemory } from './agent-memory.ts'
 import { benchBle } from './ble.ts'
 import { benchBleLoad } from './ble-load.ts'
+import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
@@ -13,7 +14,7 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, ingest, path, agent, ble, ble-load (all when none is named).
+Parts: wire, outbox, ingest, path, agent, rfid, ble, ble-load (all when none is named).
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -24,6 +25,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   ingest: benchIngest,
   path: benchLedgerPath,
   agent: benchAgentMemory,
+  rfid: benchEpc,
   ble: benchBle,
   'ble-load': benchBleLoad,
 }
