@@ -111,8 +111,9 @@ function pairAt(bytes: Uint8Array, at: number): number {
   return high < 0 || low < 0 ? -1 : high * 16 + low
 }
 
-/** Digits that are none give -2, which no check equals. */
+/** Digits that are none, or half a byte too many, give -2, which no check equals. */
 function asciiHexNegSum(bytes: Uint8Array, from: number, to: number): number {
+  if ((to - from) % 2 !== 0) return -2
   let total = 0
   for (let at = from; at + 1 < to; at += 2) {
     const byte = pairAt(bytes, at)
@@ -124,6 +125,7 @@ function asciiHexNegSum(bytes: Uint8Array, from: number, to: number): number {
 
 /** The same, combined by XOR. */
 function asciiHexXor(bytes: Uint8Array, from: number, to: number): number {
+  if ((to - from) % 2 !== 0) return -2
   let result = 0
   for (let at = from; at + 1 < to; at += 2) {
     const byte = pairAt(bytes, at)
