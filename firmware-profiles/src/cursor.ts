@@ -41,6 +41,8 @@ export interface Cursor {
   readonly ends: Int32Array
   /** Values of text fields (columns and JSON members). */
   readonly texts: (string | undefined)[]
+  /** Whether any text stands there: most protocols have none. */
+  hasTexts: boolean
   /** Filled with the shown values, when somebody wants them. */
   shown: Shown | undefined
   why: string
@@ -61,6 +63,7 @@ export function createCursor(slots: Slots): Cursor {
     starts: new Int32Array(size),
     ends: new Int32Array(size),
     texts: new Array<string | undefined>(size).fill(undefined),
+    hasTexts: false,
     shown: undefined,
     why: '',
     columns: [],
@@ -74,7 +77,8 @@ export function resetCursor(cursor: Cursor): void {
   cursor.values.fill(Number.NaN)
   cursor.raws.fill(Number.NaN)
   cursor.starts.fill(-1)
-  cursor.texts.fill(undefined)
+  if (cursor.hasTexts) cursor.texts.fill(undefined)
+  cursor.hasTexts = false
   cursor.why = ''
 }
 

@@ -27,7 +27,7 @@ interface Parts {
   readonly place: PlaceBody
 }
 
-/** What a decoded frame holds on to: its place in a block that is never overwritten. */
+/** A frame, by its place in a block of bytes that is never overwritten; fields are read again when somebody asks. */
 class Frame implements Decoded {
   readonly verdict: Verdict
   readonly message: string
@@ -36,25 +36,22 @@ class Frame implements Decoded {
   readonly error?: NonNullable<Decoded['error']>
   readonly why?: string
   readonly #parts: Parts
-  readonly #bytes: Uint8Array
-  readonly #start: number
-  readonly #end: number
+  readonly #found: Found
 
   constructor(parts: Parts, found: Found) {
-    this.#parts = parts
-    this.#bytes = found.bytes
-    this.#start = found.start
-    this.#end = found.end
     this.verdict = found.verdict
     this.message = found.message
     this.tags = found.tags
     this.layout = found.layout
     if (found.error !== undefined) this.error = found.error
     if (found.why !== undefined) this.why = found.why
+    this.#parts = parts
+    this.#found = found
   }
 
   get frame(): Uint8Array {
-    return this.#bytes.slice(this.#start, this.#end)
+    const { bytes, start, end } = this.#found
+    return bytes.slice(start, end)
   }
 
   get fields(): Fields {
@@ -69,10 +66,12 @@ class Frame implements Decoded {
 
   #placed(): boolean {
     if (this.verdict === 'garbage') return false
-    return this.#parts.place(this.#bytes, this.#start, this.#end - this.#start) === undefined
+    const { bytes, start, end } = this.#found
+    return this.#parts.place(bytes, start, end - start) === undefined
   }
 }
 
+/** Written out in full wherever one is made: copying members costs more than reading a tag. */
 interface Found {
   readonly bytes: Uint8Array
   readonly start: number
@@ -81,8 +80,8 @@ interface Found {
   readonly message: string
   readonly tags: readonly TagReport[]
   readonly layout: number
-  readonly error?: Decoded['error'] | undefined
-  readonly why?: string
+  readonly error: Decoded['error']
+  readonly why: string | undefined
 }
 
 /** Compiles what frames of a profile mean. */
@@ -95,25 +94,50 @@ export function compileDecoder(document: ProfileDocument, shape: Shape, slots: S
   const acknowledges = document.framing.kind === 'pn532'
   return {
     read(bytes, start, total) {
-      const found = { bytes, start, end: start + total, layout: shape.layoutOf(bytes, start), tags: NO_TAGS }
+      const end = start + total
+      const layout = shape.layoutOf(bytes, start)
+      let why: string | undefined
       if (acknowledges && total <= ACKNOWLEDGE_BYTES) {
-        return new Frame(parts, { ...found, verdict: 'status', message: acknowledgement(bytes, start + total) })
+        const message = acknowledgement(bytes, end)
+        return new Frame(parts, {
+          bytes,
+          start,
+          end,
+          layout,
+          verdict: 'status',
+          message,
+          tags: NO_TAGS,
+          error: undefined,
+          why,
+        })
       }
-      const misplaced = parts.place(bytes, start, total)
-      if (misplaced !== undefined) return misplaced
+      why = parts.place(bytes, start, total)
+      if (why !== undefined) return why
       const tags: TagReport[] = []
-      const message = reader.read(cursor, tags)
-      if (message === undefined) {
-        const why = cursor.why || UNKNOWN_MESSAGE
-        if (strict) return why
-        const verdict = cursor.why === '' ? 'status' : 'garbage'
-        return new Frame(parts, { ...found, verdict, message: '', why })
+      const found = reader.read(cursor, tags)
+      if (found !== undefined) {
+        const { role: verdict, name: message } = found.spec
+        return new Frame(parts, { bytes, start, end, layout, verdict, message, tags, error: errorOf(found), why })
       }
-      const { role: verdict, name } = message.spec
-      return new Frame(parts, { ...found, verdict, message: name, tags, error: errorOf(message) })
+      const verdict = cursor.why === '' ? 'status' : 'garbage'
+      why = cursor.why || UNKNOWN_MESSAGE
+      if (strict) return why
+      return new Frame(parts, { bytes, start, end, layout, verdict, message: '', tags: NO_TAGS, error: undefined, why })
     },
-    garbage: (bytes, start, end, why) =>
-      new Frame(parts, { bytes, start, end, layout: 0, verdict: 'garbage', message: '', tags: NO_TAGS, why }),
+    garbage(bytes, start, end, why) {
+      const found = {
+        bytes,
+        start,
+        end,
+        layout: 0,
+        verdict: 'garbage',
+        message: '',
+        tags: NO_TAGS,
+        error: undefined,
+        why,
+      } as const
+      return new Frame(parts, found)
+    },
     compileTest(conditions) {
       if (conditions === undefined) return () => true
       const test = compileConditions(conditions, slots)

@@ -10,12 +10,12 @@ import {
   compileShow,
   numberMap,
   numberOf,
-  type Test,
 } from './number.ts'
 import type {
   BytesField,
   ColumnField,
   Conditions,
+  CondSpec,
   DerivedField,
   FieldSpec,
   FlaggedField,
@@ -33,6 +33,8 @@ export type Read = (cursor: Cursor) => boolean
 /** Compiles fields that follow one another. */
 export function compileFields(specs: readonly FieldSpec[], slots: Slots): Read {
   const reads = specs.map((spec) => compileField(spec, slots))
+  const [only] = reads
+  if (only !== undefined && reads.length === 1) return only
   return (cursor) => {
     for (const read of reads) if (!read(cursor)) return false
     return true
@@ -41,16 +43,20 @@ export function compileFields(specs: readonly FieldSpec[], slots: Slots): Read {
 
 /** Compiles conditions on fields that were read before. */
 export function compileConditions(conditions: Conditions | undefined, slots: Slots): (cursor: Cursor) => boolean {
-  const tests = Object.entries(conditions ?? {}).map(([name, spec]): [number, Test] => [
-    slots.of(name),
-    compileCondition(spec),
-  ])
+  const tests = Object.entries(conditions ?? {}).map(([name, spec]) => compileFits(slots.of(name), spec))
+  const [only] = tests
+  if (only !== undefined && tests.length === 1) return only
   return (cursor) => {
-    for (const [place, test] of tests) {
-      if (!test(cursor.values[place] ?? Number.NaN, textAt(cursor, place))) return false
-    }
+    for (const test of tests) if (!test(cursor)) return false
     return true
   }
+}
+
+function compileFits(place: number, spec: CondSpec): (cursor: Cursor) => boolean {
+  const test = compileCondition(spec)
+  const needsText = typeof spec === 'object' && ('text' in spec || 'present' in spec)
+  if (!needsText) return (cursor) => test(cursor.values[place] ?? Number.NaN, undefined)
+  return (cursor) => test(cursor.values[place] ?? Number.NaN, textAt(cursor, place))
 }
 
 /** The text in a place: of a column or JSON member, or the bytes as hex; undefined when nothing was read. */
@@ -176,10 +182,15 @@ function compileBytes(spec: BytesField, slots: Slots): Read {
     if (name === undefined) return true
     cursor.starts[place] = start
     cursor.ends[place] = end
-    if (ascii) cursor.texts[place] = textOf(cursor.bytes, start, end)
+    if (ascii) setText(cursor, place, textOf(cursor.bytes, start, end))
     if (cursor.shown !== undefined && spec.hidden !== true) cursor.shown[name] = textAt(cursor, place) ?? ''
     return true
   }
+}
+
+function setText(cursor: Cursor, place: number, text: string): void {
+  cursor.texts[place] = text
+  cursor.hasTexts = true
 }
 
 function compileGroup(spec: GroupField, slots: Slots): Read {
@@ -309,7 +320,7 @@ function compileText(spec: ColumnField | JsonField, slots: Slots): Read {
       cursor.values[place] = value
       cursor.raws[place] = value
     } else {
-      cursor.texts[place] = value
+      setText(cursor, place, value)
     }
     if (cursor.shown !== undefined && spec.hidden !== true) cursor.shown[name] = value
     return true

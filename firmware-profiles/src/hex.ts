@@ -1,11 +1,24 @@
 const DIGITS = '0123456789ABCDEF'
 const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, byte) => `${DIGITS[byte >> 4]}${DIGITS[byte & 15]}`)
 
+/** Hex of two bytes at a time, made when first needed: at most 65,536 of them. Halves the time a tag's number takes. */
+const WORDS: string[] = []
+
+/** Upper-case hex of a 16-bit number, 4 digits. */
+export function hexOfWord(word: number): string {
+  const known = WORDS[word]
+  if (known !== undefined) return known
+  const text = `${PAIRS[word >> 8]}${PAIRS[word & 0xff]}`
+  WORDS[word] = text
+  return text
+}
+
 /** Upper-case hex of bytes from (included) to end (not included). */
 export function hexOf(bytes: Uint8Array, from = 0, to = bytes.length): string {
   let text = ''
-  for (let at = from; at < to; at++) text += PAIRS[bytes[at] ?? 0]
-  return text
+  let at = from
+  for (; at + 1 < to; at += 2) text += hexOfWord(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0))
+  return at < to ? text + PAIRS[bytes[at] ?? 0] : text
 }
 
 /** Value of an ASCII hex digit, or -1. */

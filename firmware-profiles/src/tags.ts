@@ -2,7 +2,7 @@ import { tagCrcOf } from './crc16.ts'
 import type { Cursor, Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
 import { textAt } from './field-read.ts'
-import { hexOf } from './hex.ts'
+import { hexOfWord } from './hex.ts'
 import type { RssiSpec, TagSpec } from './profile.ts'
 
 /** Makes a report of what the cursor has read; undefined when it is none, with the reason in `cursor.why`. */
@@ -72,13 +72,9 @@ function bandFill(band: 'lf' | 'hf'): Fill {
 }
 
 function wordFill(key: 'pc' | 'tagCrc', place: number): Fill {
-  const word = new Uint8Array(2)
   return (cursor, tag) => {
     const raw = cursor.raws[place] ?? Number.NaN
-    if (Number.isNaN(raw)) return
-    word[0] = raw >> 8
-    word[1] = raw
-    tag[key] = hexOf(word)
+    if (raw >= 0) tag[key] = hexOfWord(raw & 0xffff)
   }
 }
 
