@@ -113,17 +113,12 @@ function referenceProblems(spec: FieldSpec, known: ReadonlySet<string>, path: st
 }
 
 function insideProblems(spec: FieldSpec, known: Set<string>, path: string): Problem[] {
-  switch (spec.type) {
-    case 'group':
-    case 'repeat':
-      return fieldProblems(spec.fields, known, `${path}.fields`)
-    case 'flagged':
-      return spec.items.flatMap((item, n) => fieldProblems(item.fields, known, `${path}.items[${n}].fields`))
-    case 'tlv':
-      return Object.entries(spec.items).flatMap(([id, fields]) => fieldProblems(fields, known, `${path}.items.${id}`))
-    default:
-      return []
+  if (spec.type === 'group' || spec.type === 'repeat') return fieldProblems(spec.fields, known, `${path}.fields`)
+  if (spec.type === 'flagged') {
+    return spec.items.flatMap((item, n) => fieldProblems(item.fields, known, `${path}.items[${n}].fields`))
   }
+  if (spec.type !== 'tlv') return []
+  return Object.entries(spec.items).flatMap(([id, fields]) => fieldProblems(fields, known, `${path}.items.${id}`))
 }
 
 function doubledMessages({ messages }: ProfileDocument): Problem[] {

@@ -2,9 +2,9 @@ import type { Framer, FramerCounters } from './driver.ts'
 import { MORE, type Shape } from './shape.ts'
 
 /** Why bytes were not taken; the first of a run that says more than NO_START is told. */
-export const NO_START = 'no frame starts here'
+const NO_START = 'no frame starts here'
 const CUT_SHORT = 'cut short'
-export const BAD_CHECKSUM = 'checksum'
+const BAD_CHECKSUM = 'checksum'
 
 export interface EngineParts<T extends object> {
   readonly shape: Shape

@@ -8,6 +8,7 @@ import {
   compileReadInt,
   compileScale,
   compileShow,
+  isIntField,
   numberMap,
   numberOf,
 } from './number.ts'
@@ -75,6 +76,7 @@ function compileField(spec: FieldSpec, slots: Slots): Read {
 }
 
 function compileKind(spec: FieldSpec, slots: Slots): Read {
+  if (isIntField(spec)) return compileInt(spec, slots)
   switch (spec.type) {
     case 'derived':
       return compileDerived(spec, slots)
@@ -92,8 +94,6 @@ function compileKind(spec: FieldSpec, slots: Slots): Read {
     case 'column':
     case 'json':
       return compileText(spec, slots)
-    default:
-      return compileInt(spec, slots)
   }
 }
 
@@ -254,18 +254,10 @@ export function namesIn(specs: readonly FieldSpec[]): string[] {
 }
 
 /** The lists of fields inside a field. */
-export function fieldsInside(spec: FieldSpec): (readonly FieldSpec[])[] {
-  switch (spec.type) {
-    case 'group':
-    case 'repeat':
-      return [spec.fields]
-    case 'flagged':
-      return spec.items.map((item) => item.fields)
-    case 'tlv':
-      return Object.values(spec.items)
-    default:
-      return []
-  }
+function fieldsInside(spec: FieldSpec): (readonly FieldSpec[])[] {
+  if (spec.type === 'group' || spec.type === 'repeat') return [spec.fields]
+  if (spec.type === 'flagged') return spec.items.map((item) => item.fields)
+  return spec.type === 'tlv' ? Object.values(spec.items) : []
 }
 
 function compileFlagged(spec: FlaggedField, slots: Slots): Read {

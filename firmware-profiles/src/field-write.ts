@@ -6,6 +6,7 @@ import {
   compileBits,
   compileCondition,
   compileScale,
+  isIntField,
   numberMap,
   numberOf,
   writeInt,
@@ -87,6 +88,10 @@ function applies(writer: Writer, conditions: Conditions | undefined): boolean {
 }
 
 function writeField(writer: Writer, spec: FieldSpec, values: Fields): void {
+  if (isIntField(spec)) {
+    writeNumber(writer, spec, values)
+    return
+  }
   switch (spec.type) {
     case 'derived':
       noteDerived(writer, spec)
@@ -111,8 +116,6 @@ function writeField(writer: Writer, spec: FieldSpec, values: Fields): void {
     case 'json':
       writeText(writer, spec, values)
       return
-    default:
-      writeNumber(writer, spec, values)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CondSpec, Endian, IntType, Num, NumberRules } from './profile.ts'
+import type { CondSpec, Endian, FieldSpec, IntField, IntType, Num, NumberRules } from './profile.ts'
 
 export type { Num } from './profile.ts'
 
@@ -13,8 +13,9 @@ export function bytesOfInt(type: IntType): number {
   return BYTES[type]
 }
 
-export function isIntType(type: string): type is IntType {
-  return Object.hasOwn(BYTES, type)
+/** Whether a field is a number of the frame. */
+export function isIntField(spec: FieldSpec): spec is IntField {
+  return Object.hasOwn(BYTES, spec.type)
 }
 
 export type ReadInt = (bytes: Uint8Array, at: number) => number

@@ -40,13 +40,13 @@ export interface ProfileDocument {
   readonly reject: readonly RejectSpec[]
 }
 
-export interface Evidence {
+interface Evidence {
   readonly verifiedOn: 'hardware' | 'public-frames' | 'document'
   readonly sources: readonly string[]
   readonly firmware?: readonly string[]
 }
 
-export interface SerialSpec {
+interface SerialSpec {
   /** Tried in this order. */
   readonly baud: readonly number[]
   readonly dataBits?: 7 | 8
@@ -119,7 +119,7 @@ export type FramingSpec =
     }
   | { readonly kind: 'pn532'; readonly min: number; readonly max: number; readonly confirm?: 'checksum' | 'message' }
 
-export type IntegrityKind = 'crc16' | 'sum8' | 'negSum8' | 'xor8' | 'asciiHexXor' | 'asciiHexNegSum' | 'pn532'
+type IntegrityKind = 'crc16' | 'sum8' | 'negSum8' | 'xor8' | 'asciiHexXor' | 'asciiHexNegSum' | 'pn532'
 
 /** Offsets: 0 and up from the frame's start, negative from its end. */
 export interface IntegritySpec {
@@ -231,7 +231,7 @@ export interface CommandSpec {
   readonly effect?: 'start' | 'stop' | 'round' | 'boot'
 }
 
-export interface ExpectSpec {
+interface ExpectSpec {
   /** The reply is one of these messages. */
   readonly messages: readonly string[]
   /** And these fields fit (which tell replies to different commands apart). */
@@ -247,7 +247,7 @@ export interface AnswerSpec {
 }
 
 /** Lists of command names. */
-export interface LifecycleSpec {
+interface LifecycleSpec {
   readonly inventory: InventoryMode
   readonly identify?: readonly string[]
   readonly open?: readonly string[]
@@ -267,7 +267,7 @@ export interface LifecycleSpec {
   readonly presenceMs?: number
 }
 
-export interface LimitsSpec {
+interface LimitsSpec {
   readonly powerDbm?: { readonly min: number; readonly max: number; readonly step: number }
   readonly antennas?: number
   /** Region name to the reader's number. */

@@ -25,10 +25,10 @@ export interface Shape {
   bodyTo(layout: number): number
 }
 
-export const CR = 13
-export const LF = 10
+const CR = 13
+const LF = 10
 
-export function isLineEnd(byte: number): boolean {
+function isLineEnd(byte: number): boolean {
   return byte === CR || byte === LF
 }
 
