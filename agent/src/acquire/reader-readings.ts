@@ -35,10 +35,13 @@ export interface Readings {
   from(report: TagReport, atMs: number): Reading | undefined
 }
 
-/** Turns what readers report into readings. Strength becomes dBm only where the profile vouches for it. */
+/**
+ * Turns what readers report into readings. Strength is dBm only where the reader itself reports dBm or the profile vouches
+ * for its scale; any other number stays the reader's own.
+ */
 export function createReadings({ driver, receivers, allow, tagOf }: ReadingsOptions): Readings {
   const { unit, calibrated } = driver.rssi
-  const isDbm = unit === 'dBm' && calibrated
+  const isDbm = unit === 'dBm' || calibrated
   const [only] = receivers.size === 1 ? receivers.values() : []
   const counts: ReadingCounts = { readings: 0, unknownTags: 0, unusable: 0, unmapped: 0, impossibleRssi: 0 }
 

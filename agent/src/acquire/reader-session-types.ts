@@ -43,7 +43,7 @@ export interface SessionStatus {
   readonly framer: FramerCounters
   /** Monotonic time of the last whole frame since the line was opened. */
   readonly lastFrameMs: number | undefined
-  /** Bytes since the line was opened, or since the last whole frame, that belong to none. */
+  /** Bytes since the last whole frame, or since the line was opened. */
   readonly noiseBytes: number
   /** Times the reader started anew by itself. */
   readonly restarts: number

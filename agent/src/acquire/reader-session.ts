@@ -119,7 +119,7 @@ export class ReaderSession {
     if (event.kind === 'opened') this.#opened()
     else if (event.kind === 'stop') this.#stop()
     else if (this.#phase === 'closed') return []
-    else if (event.kind === 'bytes') this.#talk.hear(event.bytes, event.monoMs)
+    else if (event.kind === 'bytes') this.#hear(event.bytes)
     else if (event.kind === 'timer') this.#due()
     else this.#leave()
     return this.#actions
@@ -218,7 +218,7 @@ export class ReaderSession {
       this.#enter('opening')
       this.#actions.push({ kind: 'baud', baud: this.#probe.baud })
     } else if (this.#noiseBytes > 0) {
-      this.#fail('noise', `${this.#noiseBytes} bytes came, but none of them make a frame`)
+      this.#fail('noise', this.#noiseWords())
     } else {
       this.#fail('silent', 'nothing comes from the reader')
     }
@@ -267,12 +267,23 @@ export class ReaderSession {
     this.#fail('refused', `the reader refused ${command.name}: ${reason}${action}`)
   }
 
+  #hear(bytes: Uint8Array): void {
+    this.#noiseBytes += bytes.length
+    this.#talk.hear(bytes, this.#nowMs)
+    // A reader that is asked nothing cannot be probed: its rate is doubted when only noise comes.
+    const isDoubtful = this.#phase === 'running' && this.#plan.identify.length === 0 && this.#noiseBytes >= NOISE_BYTES
+    if (!isDoubtful || this.#probe.candidates < 2) return
+    this.#probe.next()
+    this.#fail('noise', this.#noiseWords())
+  }
+
+  #noiseWords(): string {
+    return `${this.#noiseBytes} bytes came, but none of them make a frame: perhaps it speaks at another rate`
+  }
+
   #frame(decoded: Decoded): void {
     if (this.#phase === 'closed') return
-    if (decoded.verdict === 'garbage') {
-      this.#garbage(decoded.frame.length)
-      return
-    }
+    if (decoded.verdict === 'garbage') return
     this.#lastFrameMs = this.#nowMs
     this.#noiseBytes = 0
     if (this.#phase === 'opening' || this.#phase === 'probing') this.#probe.learn(decoded.layout)
@@ -287,16 +298,6 @@ export class ReaderSession {
     const isReply = this.#talk.reply(decoded)
     if (decoded.error && (wasRunning || !isReply)) this.#complaint(decoded.error)
     if (!isReply && this.#phase === 'running') this.#inventory.frame(decoded, this.#nowMs)
-  }
-
-  #garbage(bytes: number): void {
-    this.#noiseBytes += bytes
-    // A reader that is asked nothing cannot be probed: its rate is doubted when only noise comes.
-    const isDoubtful = this.#phase === 'running' && this.#plan.identify.length === 0 && this.#noiseBytes >= NOISE_BYTES
-    if (!isDoubtful || this.#probe.candidates < 2) return
-    const noise = this.#noiseBytes
-    this.#probe.next()
-    this.#fail('noise', `${noise} bytes came, but none of them make a frame`)
   }
 
   #tags({ tags }: Decoded): void {

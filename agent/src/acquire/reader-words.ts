@@ -12,6 +12,9 @@ export function identityWords({ vendor, model, hardware, firmware, serialNo }: R
   return parts.filter(Boolean).join(', ')
 }
 
+/** Fewer may be a frame that is still coming. */
+const NOISE_BYTES = 512
+
 interface WordsInput {
   readonly profileName: string
   readonly address: string
@@ -31,7 +34,7 @@ export function readerWords({ profileName, address, readings, problem, session }
   if (phase !== 'running') return problem ?? PROGRESS[phase](address, baud)
   const temperature = measured['temperatureC'] === undefined ? '' : `, ${measured['temperatureC']} °C`
   const complaint = alarm === undefined ? '' : `; it reports: ${alarm.text}${alarm.action ? ` (${alarm.action})` : ''}`
-  const noise = noiseBytes > 0 ? `; ${noiseBytes} bytes since the last frame are noise` : ''
+  const noise = noiseBytes >= NOISE_BYTES ? `; ${noiseBytes} bytes since the last frame are noise` : ''
   return `${who} at ${address}, ${readings} readings${temperature}${complaint}${noise}`
 }
 

@@ -39,7 +39,8 @@ export function openSerialPort({ path, clock }: SerialOptions): OpenPort {
     } catch (cause) {
       throw await explainOpenFault(path, cause)
     }
-    const port = createPort(serial, { path, clock, events })
+    const device = await stat(path).catch(() => undefined)
+    const port = createPort(serial, { path, clock, events, device })
     await setLines(serial, line, events)
     if (signal.aborted) await port.close()
     return port
@@ -60,12 +61,12 @@ async function setLines(serial: SerialPort, { dtr, rts, flow }: LineSettings, ev
 
 function createPort(
   serial: SerialPort,
-  { path, clock, events }: SerialOptions & { readonly events: PortEvents },
+  { events, clock, ...named }: NamedDevice & { readonly events: PortEvents },
 ): Port {
   let isOver = false
   let unwritten = 0
   let onWritten = () => {}
-  const watch = watchName({ path, clock }, () => end('the device went away'))
+  const watch = watchName({ clock, ...named }, () => end('the device went away'))
 
   function end(why: string): void {
     if (isOver) return
@@ -116,20 +117,19 @@ function createPort(
   }
 }
 
-/** Looks once a second whether the name still leads to the device that it led to first. */
-function watchName({ path, clock }: SerialOptions, gone: () => void): { cancel(): void } {
-  let first: Stats | undefined
+interface NamedDevice extends SerialOptions {
+  /** What the name led to when it was opened. */
+  readonly device: Stats | undefined
+}
+
+/** Looks once a second whether the name still leads to the same device. */
+function watchName({ path, clock, device }: NamedDevice, gone: () => void): { cancel(): void } {
   let misses = 0
   async function look(): Promise<void> {
-    try {
-      const now = await stat(path)
-      first ??= now
-      misses = now.ino === first.ino && now.rdev === first.rdev ? 0 : misses + 1
-    } catch {
-      misses += 1
-    }
+    const now = await stat(path).catch(() => undefined)
+    const isSame = now !== undefined && now.ino === device?.ino && now.rdev === device.rdev
+    misses = isSame ? 0 : misses + 1
     if (misses === MISSES) gone()
   }
-  void look()
   return clock.every(LOOK_MS, () => void look())
 }

@@ -51,6 +51,8 @@ export interface SerialSourceStatus
     Omit<ReadingCounts, 'readings'> {
   readonly address: string
   readonly profile: { readonly id: string; readonly version: string; readonly fingerprint: string }
+  /** Unit of the signal strength, and whether it was checked against an instrument. */
+  readonly rssi: Driver['rssi']
   readonly region: string | undefined
   readonly powerDbm: number | undefined
   /** Milliseconds since the last whole frame; undefined before the first. */
@@ -148,8 +150,9 @@ class Supervisor implements SerialSource {
     if (this.#state !== 'on') return
     this.#state = 'stopping'
     this.#retry?.cancel()
-    this.#opening.abort()
-    if (this.#port) {
+    if (this.#port === undefined) {
+      this.#opening.abort()
+    } else {
       const stopped = new Promise<void>((resolve) => {
         this.#onStopped = resolve
       })
@@ -183,6 +186,7 @@ class Supervisor implements SerialSource {
       errors: this.#errors + session.complaints + counts.unusable + counts.unmapped + counts.impossibleRssi,
       address,
       profile: { id, version, fingerprint },
+      rssi: driver.rssi,
       region: settings.region,
       powerDbm: settings.powerDbm,
       lastFrameAgeMs: lastFrameMs === undefined ? undefined : nowMs - lastFrameMs,
