@@ -130,7 +130,8 @@ describe('a serial line that cannot be opened', () => {
 
   itOverPty('because another process holds it says which', async () => {
     const cable = await plug()
-    const holder = spawn('flock', ['--exclusive', cable.host, 'sleep', '60'], { stdio: 'ignore' })
+    const program = `new (require('serialport').SerialPort)({ path: '${cable.host}', baudRate: 9600 })`
+    const holder = spawn(process.execPath, ['-e', program], { cwd: import.meta.dirname, stdio: 'ignore' })
     try {
       let error: unknown
       await until(async () => {
@@ -140,7 +141,7 @@ describe('a serial line that cannot be opened', () => {
       })
       expect(error).toMatchObject({
         code: 'PORT_LOCKED',
-        message: expect.stringMatching(/is held by (?:flock|sleep) \(process \d+\)$/),
+        message: expect.stringMatching(new RegExp(`is held by .+ \\(process ${holder.pid}\\)$`)),
       })
     } finally {
       await ended(holder)

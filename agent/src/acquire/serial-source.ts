@@ -45,10 +45,7 @@ export interface SerialSourceOptions {
   readonly open?: OpenPort
 }
 
-export interface SerialSourceStatus
-  extends SourceStatus,
-    Omit<SessionStatus, 'lastFrameMs'>,
-    Omit<ReadingCounts, 'readings'> {
+interface SerialSourceStatus extends SourceStatus, Omit<SessionStatus, 'lastFrameMs'>, Omit<ReadingCounts, 'readings'> {
   readonly address: string
   readonly profile: { readonly id: string; readonly version: string; readonly fingerprint: string }
   /** Unit of the signal strength, and whether it was checked against an instrument. */
