@@ -130,7 +130,7 @@ describe('a serial line that cannot be opened', () => {
 
   itOverPty('because another process holds it says which', async () => {
     const cable = await plug()
-    const program = `new (require('serialport').SerialPort)({ path: '${cable.host}', baudRate: 9600 })`
+    const program = `new (require('serialport').SerialPort)({ path: '${cable.host}', baudRate: 9600 }).resume()`
     const holder = spawn(process.execPath, ['-e', program], { cwd: import.meta.dirname, stdio: 'ignore' })
     try {
       let error: unknown
