@@ -47,7 +47,7 @@ class Reader implements SimulatedReader {
   private readonly halfDuplex: boolean
   private readonly acknowledges: boolean
   /** The last value of each parameter that commands have set. */
-  private state: Record<string, FieldValue> = {}
+  private state: Record<string, FieldValue>
   private streaming: boolean
   private round: { readonly command: ReceivedCommand; readonly endsMs: number } | undefined
   private layout = 0
@@ -62,6 +62,7 @@ class Reader implements SimulatedReader {
     this.options = options
     this.speech = createSpeech(driver)
     this.framer = driver.reader.createFramer((command) => this.obey(command))
+    this.state = delivered(driver)
     this.halfDuplex = driver.serial.turnaroundMs > 0
     this.acknowledges = driver.document.framing.kind === 'pn532'
     this.streaming = driver.lifecycle.inventory === 'passive'
@@ -96,7 +97,7 @@ class Reader implements SimulatedReader {
 
   private reset(): void {
     this.framer.flush()
-    this.state = {}
+    this.state = delivered(this.driver)
     this.round = undefined
     this.readsDue = 0
     this.streaming = this.driver.lifecycle.inventory === 'passive'
@@ -210,4 +211,9 @@ class Reader implements SimulatedReader {
     const { random } = this.options
     return Uint8Array.from({ length: 1 + Math.floor(random() * MAX_NOISE_BYTES) }, () => Math.floor(random() * 256))
   }
+}
+
+/** What a reader knows before any command: its antenna ports, all with an antenna, for protocols that list them. */
+function delivered({ limits }: Driver): Record<string, FieldValue> {
+  return { ports: Array.from({ length: limits.antennas ?? 1 }, (_, n) => ({ port: n + 1, connected: 1 })) }
 }

@@ -3,8 +3,10 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
 import { softwareVersion } from '../version.ts'
 import { addDecodeCommand } from './decode.ts'
+import { addProfilesCommand } from './profiles.ts'
 import { replayCapture } from './replay.ts'
 import { runAgent } from './run.ts'
+import { addSimulateCommand } from './simulate.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -13,7 +15,7 @@ Exit codes:
   2  the command line or the configuration is wrong`
 
 /** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
-const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE'])
+const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'PROFILE_INVALID', 'USAGE'])
 
 function program(): Command {
   const biotrakr = new Command('biotrakr')
@@ -36,7 +38,11 @@ function program(): Command {
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(replayCapture)
   addDecodeCommand(biotrakr)
-  for (const command of biotrakr.commands) command.exitOverride()
+  addProfilesCommand(biotrakr)
+  addSimulateCommand(biotrakr)
+  for (const command of biotrakr.commands) {
+    for (const inner of [command, ...command.commands]) inner.exitOverride()
+  }
   return biotrakr
 }
 

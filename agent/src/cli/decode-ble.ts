@@ -1,6 +1,6 @@
 import { BioTrakrError } from '@biotrakr/shared'
 
-import { type Description, describeAdvert } from '../agent.ts'
+import { type Description, describeAdvert } from '../sources.ts'
 
 export interface BleDecodeOptions {
   readonly address?: string

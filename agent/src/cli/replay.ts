@@ -1,7 +1,7 @@
 import type { TagId } from '@biotrakr/shared'
 import { BioTrakrError, isTagId } from '@biotrakr/shared'
 
-import { replayBle } from '../agent.ts'
+import { replayBle } from '../sources.ts'
 
 interface ReplayOptions {
   readonly ble: string

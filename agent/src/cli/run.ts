@@ -2,8 +2,9 @@ import type { Clock, TagId } from '@biotrakr/shared'
 import { createWard } from '@biotrakr/sim'
 import { type Logger, pino } from 'pino'
 
-import { Agent, openDataset, type Source, scaledClock } from '../agent.ts'
+import { Agent } from '../agent.ts'
 import { type AgentConfig, readConfig } from '../config.ts'
+import { bleParts, openBle, openDataset, type Source, scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { createWardSource } from './ward-source.ts'
 
@@ -36,15 +37,18 @@ interface SourceContext {
 }
 
 function openSource(source: AgentConfig['sources'][number], { config, eventClock, allow, log }: SourceContext): Source {
+  const parts = { clock: eventClock, allow, random: Math.random, log }
   switch (source.kind) {
     case 'simulated': {
       const { seed, startMs, tags } = source
-      return createWardSource(createWard({ seed, startMs, tags }), { clock: eventClock, allow })
+      return createWardSource(createWard({ seed, startMs, tags }), parts)
     }
     case 'dataset': {
       const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
-      return openDataset(source, { clock: eventClock, allow, startMs, log })
+      return openDataset(source, { ...parts, startMs })
     }
+    case 'ble':
+      return openBle({ ...parts, ...bleParts(source, config.tags) })
   }
 }
 

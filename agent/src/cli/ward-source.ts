@@ -1,49 +1,62 @@
-import type { Clock, Reading, ReceiverId, TagId, Timer } from '@biotrakr/shared'
-import type { Ward } from '@biotrakr/sim'
+import type { Clock, Random, TagId, Timer } from '@biotrakr/shared'
+import { createWardAir, type Ward } from '@biotrakr/sim'
+import type { Logger } from 'pino'
 
-import type { Source, SourceStatus } from '../agent.ts'
+import { openBle, type Source } from '../sources.ts'
 
 interface WardSourceOptions {
   readonly clock: Clock
   readonly allow: { has(tag: TagId): boolean }
+  readonly random: Random
+  readonly log: Logger
 }
 
-/** How often the ward's radio is read, milliseconds. */
-const STEP_MS = 200
+/** How often the ward's tags get to speak, milliseconds. */
+const STEP_MS = 100
 
-/** Plays a simulated ward as a source: what its receivers would hear, when they would hear it. */
-export function createWardSource(ward: Ward, { clock, allow }: WardSourceOptions): Source {
-  const receivers: readonly ReceiverId[] = ward.siteMap.receivers.map(({ id }) => id)
+/**
+ * Plays a simulated ward to simulated Bluetooth controllers, one for each receiver; from there on everything is as with
+ * real ones: the library, its supervision, the decoder. Each advert is heard at its own time, however late the step is.
+ */
+export function createWardSource(ward: Ward, { clock, allow, random, log }: WardSourceOptions): Source {
+  const air = createWardAir(ward)
   let timer: Timer | undefined
   let playedMs = 0
-  let readings = 0
-  let state: SourceStatus['state'] = 'starting'
+  let heardMs: number | undefined
+  const source = openBle({
+    name: 'simulated',
+    adapters: air.controllers.map(({ receiver, port }) => ({
+      receiver,
+      target: { controller: port, label: `simulated ${receiver}` },
+    })),
+    allow,
+    clock: { ...clock, wallMs: () => heardMs ?? clock.wallMs() },
+    random,
+    log,
+  })
 
-  function play(onReading: (reading: Reading) => void): void {
+  function play(): void {
     const nowMs = Math.floor(clock.wallMs())
     if (nowMs <= playedMs) return
-    for (const reading of ward.readingsBetween(playedMs, nowMs)) {
-      if (!allow.has(reading.tag)) continue
-      readings += 1
-      onReading(reading)
-    }
+    air.play(playedMs, nowMs, (atMs) => {
+      heardMs = atMs
+    })
+    heardMs = undefined
     playedMs = nowMs
   }
 
   return {
-    name: 'simulated',
-    receivers,
+    ...source,
     async start(onReading) {
       if (timer) return
+      await source.start(onReading)
       playedMs = Math.floor(clock.wallMs())
-      timer = clock.every(STEP_MS, () => play(onReading))
-      state = 'up'
+      timer = clock.every(STEP_MS, play)
     },
     async stop() {
       timer?.cancel()
       timer = undefined
-      state = 'finished'
+      await source.stop()
     },
-    status: () => ({ state, detail: 'simulated ward', readings, errors: 0 }),
   }
 }
