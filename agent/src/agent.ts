@@ -7,26 +7,19 @@ import {
   type Fix,
   type Random,
   type Reading,
-  type RoomId,
   type TagId,
   type Timer,
 } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
-import { replayBleCapture } from './acquire/ble-capture.ts'
-import type { BleCaptureCounts } from './acquire/ble-capture-tally.ts'
-import { readDataset } from './acquire/dataset.ts'
-import { createDatasetSource } from './acquire/dataset-source.ts'
-import type { AllowList, Source } from './acquire/source.ts'
+import type { Source } from './acquire/source.ts'
 import { type AgentConfig, readSecret } from './config.ts'
-import { decodeAdvert } from './decode/advert.ts'
-import { type DescribeOptions, type Description, describeAdvert as describe } from './decode/describe.ts'
+import type { Emergency } from './filter/emergency.ts'
 import { createFilter, type FilterOutput } from './filter/filter.ts'
 import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
 import { emptyState, type LocateState, locate } from './locate/locate.ts'
 import { createLossLog } from './loss-log.ts'
 import { nodeCompression } from './node-compression.ts'
-import { nodeAes } from './node-crypto-port.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { createRecordPolicy } from './outbox/record-policy.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
@@ -39,11 +32,9 @@ import { softwareVersion } from './version.ts'
 const WINDOW_MS = 1_000
 const GROUP_COMMIT_MS = 1_000
 const RECEIVER_HEALTH_MS = 60_000
+/** Emergencies that come one after the other share a commit: each waits at most this long, and the disk is spared. */
+const EMERGENCY_COMMIT_MS = 50
 const MEGABYTE = 1_048_576
-
-export { scaledClock } from './acquire/scaled-clock.ts'
-export type { Source, SourceStatus } from './acquire/source.ts'
-export type { Description } from './decode/describe.ts'
 
 export interface AgentParts {
   readonly config: AgentConfig
@@ -56,27 +47,32 @@ export interface AgentParts {
   readonly log: Logger
 }
 
-/** acquire -> decode -> filter -> locate -> outbox -> sync. This file alone knows all stages. */
+/**
+ * What comes from the sources goes filter -> locate -> outbox -> sync. This file alone knows these stages; `sources.ts`
+ * knows acquire -> decode.
+ */
 export class Agent {
   readonly #parts: AgentParts
   readonly #filter: ReturnType<typeof createFilter>
   readonly #policy: ReturnType<typeof createRecordPolicy>
   readonly #receivers: ReceiverWatch
   /** Newest answer per tag, bounded by the allow-list as every per-tag table is. */
-  readonly #rooms = new Map<TagId, RoomId | null>()
+  readonly #newest = new Map<TagId, Fix>()
   readonly #timers: Timer[] = []
-  readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0 }
+  readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0, emergencies: 0 }
   #located: LocateState
+  #committedMs = Number.NEGATIVE_INFINITY
+  #hurry: Timer | undefined
   #outbox: Outbox | undefined
   #sync: Sync | undefined
   #api: LocalApi | undefined
 
   constructor(parts: AgentParts) {
     this.#parts = parts
-    const { records, siteMapDocument, tags } = parts.config
+    const { filter, records, siteMapDocument, tags } = parts.config
     const maxTags = Math.max(1, tags.length)
     this.#located = emptyState({ maxTags })
-    this.#filter = createFilter({ windowMs: WINDOW_MS, maxTags })
+    this.#filter = createFilter({ windowMs: WINDOW_MS, maxTags, floorDbm: filter.floorDbm })
     this.#policy = createRecordPolicy({
       ledger: records.ledger,
       keepAliveMs: records.keepAliveSeconds * 1_000,
@@ -121,6 +117,7 @@ export class Agent {
     const { sources, log } = this.#parts
     for (const source of sources) await source.stop()
     for (const timer of this.#timers.splice(0)) timer.cancel()
+    this.#hurry?.cancel()
     this.#closeWindows()
     this.#reportReceivers()
     this.#commit()
@@ -149,7 +146,28 @@ export class Agent {
   #take(reading: Reading): void {
     this.counters.readings += 1
     this.#receivers.heard(reading)
-    this.#filter.add(reading)
+    const emergencies = this.#filter.add(reading)
+    if (emergencies.length > 0) this.#raise(emergencies)
+  }
+
+  /** A press or an opened case waits for no window and no group: on disk and on its way within milliseconds. */
+  #raise(emergencies: readonly Emergency[]): void {
+    const nowMs = this.#parts.eventClock.wallMs()
+    for (const emergency of emergencies) {
+      this.counters.emergencies += 1
+      const place = this.#newest.get(emergency.tag)
+      const atMs = Math.min(emergency.atMs, nowMs)
+      this.#outbox?.append({ ...emergency, atMs, room: place?.room ?? null })
+      if (place && this.#parts.config.records.live) this.#sync?.publishLive([place], { isUrgent: true })
+    }
+    this.#commitSoon()
+  }
+
+  #commitSoon(): void {
+    const { clock } = this.#parts
+    const waitMs = this.#committedMs + EMERGENCY_COMMIT_MS - clock.monoMs()
+    if (waitMs <= 0) this.#commit()
+    else this.#hurry ??= clock.after(waitMs, () => this.#commit())
   }
 
   /** Once per window: what was heard becomes answers, and what an answer says anew becomes a record. */
@@ -160,29 +178,25 @@ export class Agent {
     for (const window of windows) {
       const { state, located } = locate(siteMapDocument, this.#located, window)
       this.#located = state
-      this.#rooms.set(located.tag, located.room)
       this.counters.fixes += 1
       const fix = this.#policy(located, siteMapDocument.version)
       if (fix) {
         this.counters.ledgerFixes += 1
         this.#outbox?.append(fix)
       }
-      live.push({ kind: 'fix', ...located, spanMs: 0, mapVersion: siteMapDocument.version })
+      const place: Fix = { kind: 'fix', ...located, spanMs: 0, mapVersion: siteMapDocument.version }
+      this.#newest.set(place.tag, place)
+      live.push(place)
     }
     if (records.live) this.#sync?.publishLive(live)
     this.#recordTelemetry(telemetry)
   }
 
   #recordTelemetry(telemetry: FilterOutput['telemetry']): void {
-    let urgent = false
     for (const item of telemetry) {
       this.counters.telemetry += 1
-      const room = this.#rooms.get(item.tag) ?? null
-      this.#outbox?.append({ ...item, room })
-      urgent ||= item.kind === 'event' && item.event === 'button'
+      this.#outbox?.append({ ...item, room: this.#newest.get(item.tag)?.room ?? null })
     }
-    // A pressed button does not wait for the group's second.
-    if (urgent) this.#commit()
   }
 
   #reportReceivers(): void {
@@ -190,6 +204,9 @@ export class Agent {
   }
 
   #commit(): void {
+    this.#hurry?.cancel()
+    this.#hurry = undefined
+    this.#committedMs = this.#parts.clock.monoMs()
     this.#outbox?.flush()
     this.#sync?.notifyCommitted()
   }
@@ -250,34 +267,4 @@ function readCredential(file: string): Buffer {
 /** Where the outbox of a data folder is. */
 export function outboxPath(dataDir: string): string {
   return join(dataDir, 'outbox.sqlite')
-}
-
-interface DatasetPlay {
-  readonly clock: Clock
-  readonly allow: AllowList
-  /** Event time of the recording's first row, wall milliseconds. */
-  readonly startMs: number
-  readonly log: Logger
-}
-
-/** A recorded data set as a source. Rows that cannot be used are counted, and the first of them named in the log. */
-export function openDataset(
-  { dir, part }: { readonly dir: string; readonly part: 'train' | 'test' },
-  { clock, allow, startMs, log }: DatasetPlay,
-): Source {
-  const { name, rows, medium, problems, counts } = readDataset(dir, { part })
-  if (problems.total > 0) {
-    log.warn({ event: 'dataset.rows_skipped', dir, ...counts, first: problems.first }, 'some rows cannot be used')
-  }
-  return createDatasetSource({ name: `dataset ${name}`, rows, medium, clock, startMs, allow })
-}
-
-/** Runs a BLE capture file through the decoder. @throws BioTrakrError CAPTURE_UNREADABLE */
-export function replayBle({ path, allow }: { readonly path: string; readonly allow: AllowList }): BleCaptureCounts {
-  return replayBleCapture({ path, allow, decode: decodeAdvert, onReading: () => undefined })
-}
-
-/** Everything that one BLE advert says, for the command line. Never throws, whatever the bytes. */
-export function describeAdvert(bytes: Uint8Array, options: Omit<DescribeOptions, 'aes'>): Description {
-  return describe(bytes, { ...options, aes: nodeAes })
 }

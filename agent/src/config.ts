@@ -13,6 +13,8 @@ import {
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 
+import { bleSourceSchema } from './config-ble.ts'
+
 /**
  * The agent's configuration, read once at start. Every key is here; unknown keys are errors; every problem is reported
  * at once. Paths are relative to the configuration file.
@@ -54,6 +56,7 @@ const sourceSchema = z.discriminatedUnion('kind', [
   }),
   /** A recorded data set, played as if it happened now. */
   z.strictObject({ kind: z.literal('dataset'), dir: path, part: z.enum(['train', 'test']).default('test') }),
+  bleSourceSchema,
 ])
 
 const timeSchema = z.strictObject({
@@ -75,7 +78,7 @@ const recordsSchema = z.strictObject({
   liveSeconds: z.number().min(0.2).max(3_600).default(1),
 })
 
-const configSchema = z.strictObject({
+const documentSchema = z.strictObject({
   gateway: z
     .string()
     .refine(
@@ -91,6 +94,12 @@ const configSchema = z.strictObject({
   /** Only for replayed or simulated sources. */
   time: timeSchema.optional(),
   records: recordsSchema.prefault({}),
+  filter: z
+    .strictObject({
+      /** BLE readings below this are dropped. */
+      floorDbm: z.number().min(-127).max(-30).default(-95),
+    })
+    .prefault({}),
   outbox: z
     .strictObject({
       maxMegabytes: z.int().min(8).max(1_000_000).default(700),
@@ -120,6 +129,20 @@ const configSchema = z.strictObject({
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 
+const configSchema = documentSchema.superRefine(({ sources, time }, context) => {
+  const radios = sources.flatMap(({ kind }, at) => (kind === 'ble' ? [at] : []))
+  for (const at of radios.slice(1)) {
+    context.addIssue({ code: 'custom', path: ['sources', at], message: 'belongs into the first ble source' })
+  }
+  if (radios.length > 0 && time !== undefined) {
+    context.addIssue({
+      code: 'custom',
+      path: ['time'],
+      message: 'is for replays and simulations, not for a ble source',
+    })
+  }
+})
+
 export type AgentConfig = Readonly<z.infer<typeof configSchema>> & {
   readonly siteMapDocument: SiteMap
   readonly tags: readonly TagId[]
@@ -141,6 +164,7 @@ export function readConfig(file: string): AgentConfig {
     code: 'CONFIG_INVALID',
     next: NEXT,
   })
+  refuseUnmapped(config.sources, { file, siteMap: siteMapDocument })
   const { broker, outbox } = config
   const dataDir = at(config.dataDir)
   return Object.freeze({
@@ -148,7 +172,7 @@ export function readConfig(file: string): AgentConfig {
     dataDir,
     siteMap: mapFile,
     siteMapDocument,
-    sources: config.sources.map((source) => (source.kind === 'dataset' ? { ...source, dir: at(source.dir) } : source)),
+    sources: config.sources.map((source) => withPaths(source, at)),
     broker: {
       ...broker,
       ...(broker.passwordFile && { passwordFile: at(broker.passwordFile) }),
@@ -157,6 +181,28 @@ export function readConfig(file: string): AgentConfig {
       ...(broker.keyFile && { keyFile: at(broker.keyFile) }),
     },
     outbox: { ...outbox, keyFile: at(outbox.keyFile ?? `${dataDir}/outbox.key`) },
+  })
+}
+
+type SourceConfig = AgentConfig['sources'][number]
+
+function withPaths(source: SourceConfig, at: (name: string) => string): SourceConfig {
+  if (source.kind === 'dataset') return { ...source, dir: at(source.dir) }
+  return source.kind === 'ble' && source.keysFile ? { ...source, keysFile: at(source.keysFile) } : source
+}
+
+/** What an adapter hears belongs to a place; an adapter without one would be heard in vain. */
+function refuseUnmapped(
+  sources: readonly SourceConfig[],
+  { file, siteMap }: { readonly file: string; readonly siteMap: SiteMap },
+): void {
+  const mapped = new Set<string>(siteMap.receivers.map(({ id }) => id))
+  const adapters = sources.flatMap((source) => (source.kind === 'ble' ? source.adapters : []))
+  const missing = adapters.filter(({ receiver }) => !mapped.has(receiver)).map(({ receiver }) => receiver)
+  if (missing.length === 0) return
+  throw new BioTrakrError(`${file}: the site map does not name the receivers ${missing.join(', ')}`, {
+    code: 'CONFIG_INVALID',
+    next: 'Add them to the site map, or correct their names.',
   })
 }
 

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 
+import { createFilter } from './filter/filter.ts'
 import { figures, healthOf } from './health.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 
 const parts = {
   software: '0.1.0',
   gateway: 'ward-3-east',
-  counters: { readings: 10, fixes: 4, ledgerFixes: 2, telemetry: 1 },
+  counters: { readings: 10, fixes: 4, ledgerFixes: 2, telemetry: 1, emergencies: 1 },
+  filter: { ...createFilter().counters, weak: 3 },
   unmapped: 0,
   sources: [{ name: 'adapter', state: 'up', detail: 'scanning', readings: 10, errors: 0 }],
   outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, fault: undefined },
@@ -32,6 +34,30 @@ describe('the health of the agent', () => {
     const codes = problems.map(({ code }) => code)
     expect(codes).toEqual(['SOURCE_FAILED', 'OUTBOX_FULL', 'OUTBOX_GAPS', 'BROKER_UNREACHABLE', 'RECEIVER_UNMAPPED'])
     for (const { message, next } of problems) expect(`${message} ${next}`).toMatch(/^\S.* \S.*\.$/)
+  })
+
+  it('names one adapter that is deaf and one that is degraded while the others hear', async () => {
+    const adapter = { alarm: false, silentMs: 0, scanning: true, verdict: 'ok', failures: 0, counts: { reports: 5 } }
+    const adapters = [
+      { ...adapter, receiver: 'east', target: 'hci0' },
+      { ...adapter, receiver: 'west', target: 'hci1', alarm: true, verdict: 'deaf', silentMs: 31_000 },
+      { ...adapter, receiver: 'south', target: 'hci2', degraded: 'another version' },
+    ]
+    const strangers = { adverts: { apple: 7 }, devices: 2, evicted: 0 }
+    const source = { ...parts.sources[0], adapters, strangers }
+    const health = healthOf({ ...parts, sources: [source] as unknown as typeof parts.sources })
+    expect(health.problems.map(({ code }) => code)).toEqual(['ADAPTER_DEAF', 'ADAPTER_DEGRADED'])
+    expect(health.problems[0]?.message).toBe('adapter west (hci1): it has heard nothing for 31 s.')
+    const text = await createMetrics(figures(() => health)).metrics()
+    for (const line of [
+      'ble_adapter_deaf{receiver="west"} 1',
+      'ble_adapter_adverts_total{receiver="east"} 5',
+      'ble_strangers_adverts_total{class="apple"} 7',
+      'ble_strangers 2',
+      'filter_dropped_total{why="weak"} 3',
+    ]) {
+      expect(text).toContain(`biotrakr_agent_${line}\n`)
+    }
   })
 
   it('is what the metrics read', async () => {

@@ -13,6 +13,8 @@ export interface AgentCounters {
   ledgerFixes: number
   /** Sensor readings and tag events that became ledger records. */
   telemetry: number
+  /** Presses and opened cases that went past every limit. */
+  emergencies: number
 }
 
 interface HealthParts {
@@ -50,6 +52,7 @@ export function healthOf(parts: HealthParts): AgentHealth {
       })
     }
   }
+  problems.push(...parts.sources.flatMap(({ adapters = [] }) => adapters).flatMap(adapterProblems))
   if (parts.outbox.fault) problems.push({ ...parts.outbox.fault, message: parts.outbox.fault.detail })
   const gone = parts.outbox.evicted + parts.outbox.corrupt
   if (gone > 0) {
@@ -66,6 +69,29 @@ export function healthOf(parts: HealthParts): AgentHealth {
     problems.push({ code: 'RECEIVER_UNMAPPED', message, next: 'Add the receivers to the site map.' })
   }
   return { ok: problems.length === 0, problems, ...parts }
+}
+
+type Adapter = NonNullable<SourceStatus['adapters']>[number]
+
+/** An adapter that others make up for is still one that a person has to see to. */
+function adapterProblems({ receiver, target, alarm, failure, silentMs, degraded }: Adapter): Problem[] {
+  const problems: Problem[] = []
+  if (alarm) {
+    const trouble = failure ?? `it has heard nothing for ${Math.round(silentMs / 1_000)} s.`
+    problems.push({
+      code: 'ADAPTER_DEAF',
+      message: `adapter ${receiver} (${target}): ${trouble}`,
+      next: 'Run biotrakr doctor on this gateway.',
+    })
+  }
+  if (degraded !== undefined) {
+    problems.push({
+      code: 'ADAPTER_DEGRADED',
+      message: `adapter ${receiver} (${target}) merges and loses reports: ${degraded}`,
+      next: 'Install the agent again with the libraries that it was tested with.',
+    })
+  }
+  return problems
 }
 
 /** The figures of `/metrics`, read from one health document. */
@@ -109,5 +135,78 @@ export function figures(health: () => AgentHealth): Figure[] {
       help: 'Live positions that found no connection.',
       read: () => health().sync.liveDropped,
     },
+    ...filterFigures(health),
+    ...adapterFigures(health),
+    ...strangerFigures(health),
   ]
+}
+
+const DROPPED = ['invalidRssi', 'weak', 'repeated', 'invalidTime', 'stale', 'refused', 'overflow'] as const
+
+function filterFigures(health: () => AgentHealth): Figure[] {
+  return [
+    { name: 'emergencies_total', help: 'Presses and opened cases.', read: () => health().counters.emergencies },
+    {
+      name: 'filter_dropped_total',
+      help: 'Readings that the filter dropped, by why.',
+      by: 'why',
+      read: () => {
+        const { filter } = health()
+        return Object.fromEntries(DROPPED.map((why) => [why, filter[why]]))
+      },
+    },
+  ]
+}
+
+function adapterFigures(health: () => AgentHealth): Figure[] {
+  const perAdapter = (name: string, help: string, value: (adapter: Adapter) => number): Figure => ({
+    name: `ble_adapter_${name}`,
+    help,
+    by: 'receiver',
+    read: () => {
+      const adapters = health().sources.flatMap((source) => source.adapters ?? [])
+      return Object.fromEntries(adapters.map((adapter) => [adapter.receiver, value(adapter)]))
+    },
+  })
+  return [
+    perAdapter('scanning', '1 while the adapter scans.', ({ scanning }) => Number(scanning)),
+    perAdapter('deaf', '1 while it should hear something and does not.', ({ verdict }) => Number(verdict === 'deaf')),
+    perAdapter('alarm', '1 while a person should look at it.', ({ alarm }) => Number(alarm)),
+    perAdapter('degraded', '1 while reports are merged and lost.', ({ degraded }) => Number(degraded !== undefined)),
+    perAdapter('adverts_total', 'Adverts heard, of anybody.', ({ counts }) => counts.reports),
+    perAdapter('malformed_total', 'Reports that contradict themselves.', ({ counts }) => counts.malformed),
+    perAdapter('fragments_lost_total', 'Long adverts without an end.', ({ counts }) => counts.fragmentsLost),
+    perAdapter('failures_total', 'Failures of the adapter.', ({ failures }) => failures),
+  ]
+}
+
+/** Numbers only: nobody can be told from them. */
+function strangerFigures(health: () => AgentHealth): Figure[] {
+  const strangers = () => health().sources.flatMap((source) => source.strangers ?? [])
+  return [
+    {
+      name: 'ble_strangers_adverts_total',
+      help: "Adverts of devices that are not the site's, by class of traffic.",
+      by: 'class',
+      read: () => summed(strangers().map(({ adverts }) => adverts)),
+    },
+    {
+      name: 'ble_strangers',
+      help: "Devices that are not the site's and were heard of late.",
+      read: () => strangers().reduce((sum, { devices }) => sum + devices, 0),
+    },
+    {
+      name: 'ble_strangers_evicted_total',
+      help: 'Such devices forgotten early, for want of room.',
+      read: () => strangers().reduce((sum, { evicted }) => sum + evicted, 0),
+    },
+  ]
+}
+
+function summed(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const count of counts) {
+    for (const [key, value] of Object.entries(count)) sums[key] = (sums[key] ?? 0) + value
+  }
+  return sums
 }

@@ -81,8 +81,10 @@ export interface Telemetry {
 /** What one receiver heard of one tag in one window. */
 export interface Sighting {
   readonly receiver: ReceiverId
-  /** Median of the window's readings in dBm; absent when every reading was presence only. */
+  /** Median of the window's readings in dBm, outliers left out; absent when every reading was presence only. */
   readonly rssiDbm?: number
+  /** The strongest of them, outliers left out: least held back by bodies in between. */
+  readonly maxDbm?: number
   readonly count: number
 }
 

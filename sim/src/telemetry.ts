@@ -27,9 +27,10 @@ export function telemetryOf(tag: Stream, { advert, atMs, startMs, stillMs }: Adv
   const presses = pressesOf(fork(tag, 1), atMs - startMs)
   const motion = stillMs === undefined ? {} : { moving: stillMs === 0 }
   if (advert % STATUS_EVERY_ADVERTS === below(tag, 0, STATUS_EVERY_ADVERTS)) {
-    return { ...slowValues(fork(tag, 2), atMs, startMs), ...motion, pressCount: presses.count }
+    const button = { pressed: presses.sinceMs < REPEAT_MS, pressCount: presses.count }
+    return { ...slowValues(fork(tag, 2), atMs, startMs), ...motion, ...button }
   }
-  if (presses.sinceMs < REPEAT_MS) return { ...motion, pressCount: presses.count }
+  if (presses.sinceMs < REPEAT_MS) return { ...motion, pressed: true, pressCount: presses.count }
   return stillMs !== undefined && stillMs < REPEAT_MS ? motion : undefined
 }
 

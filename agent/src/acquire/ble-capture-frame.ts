@@ -1,5 +1,7 @@
 import { z } from 'zod'
 
+import type { AdvertReport } from './ble-reports.ts'
+
 /** PDU types of the advertising physical channel (Bluetooth Core 5.4, Vol 6 Part B 2.3), by their number. */
 const PDU_NAMES = [
   'ADV_IND',
@@ -31,6 +33,25 @@ const frameSchema = z.object({
 })
 
 export type CaptureFrame = z.infer<typeof frameSchema>
+
+const RSSI_NOT_AVAILABLE = 127
+const LEGACY_BYTES = 31
+/** What a host is not told: the channel, and whether a legacy advert could be connected to. */
+const UNTOLD = { chan: 37, legacyPdu: 0, extendedPdu: 7 } as const
+
+/** A report of an adapter as a line of a capture, without its line end. It names its sender: for own tags, or consent. */
+export function captureLine({ address, addressType, bytes, rssiDbm, atMs }: AdvertReport): string {
+  const frame: CaptureFrame = {
+    t_us: Math.round(atMs * 1_000),
+    chan: UNTOLD.chan,
+    rssi: rssiDbm ?? RSSI_NOT_AVAILABLE,
+    pdu: bytes.length > LEGACY_BYTES ? UNTOLD.extendedPdu : UNTOLD.legacyPdu,
+    addr: Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join(':'),
+    addrType: addressType === 'public' || addressType === 'publicIdentity' ? 'public' : 'random',
+    adv: Buffer.from(bytes).toString('hex'),
+  }
+  return JSON.stringify(frame)
+}
 
 /** @returns the frame, or in words what is wrong with the line; never any of its values, which may name a person's device */
 export function parseFrame(text: string | undefined): CaptureFrame | string {

@@ -73,13 +73,14 @@ export class Link {
     noble.removeAllListeners('warning')
     noble.on('warning', (text: string) => this.#print(text))
     const { publicBecause } = options
-    const started = keepSignals(() =>
+    const started = keepProcess(() =>
       publicBecause === undefined ? startTapped(noble, this.#tapOptions()) : startPublic(noble, publicBecause),
     )
     if (typeof started === 'string') {
       this.degraded = started
       listenPublicly(noble, options)
     } else this.#tap = started
+    stopAtExit(noble)
     noble.on('stateChange', (state: string) => this.#stateChanged(state))
     // It may have spoken before anyone could listen.
     queueMicrotask(() => this.#stateChanged(noble.state))
@@ -105,6 +106,7 @@ export class Link {
   close(): void {
     if (this.#isEnded) return
     this.#isEnded = true
+    open.delete(this.#noble)
     try {
       this.#noble.stop()
     } catch (err) {
@@ -190,14 +192,32 @@ function listenPublicly(noble: Noble, { clock, events }: LinkOptions): void {
   })
 }
 
-/** Noble ends the process at SIGINT when its listener comes last; ending is the agent's own business. */
-function keepSignals<T>(start: () => T): T {
-  const before = new Set<unknown>(process.listeners('SIGINT'))
+/** Instances to stop when the process ends without having closed them: else their adapters would scan on. */
+const open = new Set<Noble>()
+
+function stopAtExit(noble: Noble): void {
+  if (open.size === 0) process.removeListener('exit', stopOpen).on('exit', stopOpen)
+  open.add(noble)
+}
+
+function stopOpen(): void {
+  for (const noble of open) noble.stop()
+}
+
+/**
+ * Noble ends the process at SIGINT when its listener comes last; ending is the agent's own business. Its listeners for
+ * the exit would be one per adapter, of which Node suspects a leak.
+ */
+function keepProcess<T>(start: () => T): T {
+  const before = new Set<unknown>([...process.listeners('SIGINT'), ...process.listeners('exit')])
   try {
     return start()
   } finally {
     for (const listener of process.listeners('SIGINT')) {
       if (!before.has(listener)) process.removeListener('SIGINT', listener)
+    }
+    for (const listener of process.listeners('exit')) {
+      if (!before.has(listener)) process.removeListener('exit', listener)
     }
   }
 }

@@ -1,5 +1,7 @@
 import type { Reading, ReceiverId, TagId } from '@biotrakr/shared'
 
+import type { BleAdapterStatus } from './ble-adapter.ts'
+
 /** What every source tells health and metrics. */
 export interface SourceStatus {
   readonly state: 'starting' | 'up' | 'finished' | 'failed'
@@ -9,6 +11,19 @@ export interface SourceStatus {
   readonly readings: number
   /** Reports that could not be used, and failures of the source itself. */
   readonly errors: number
+  /** Of a source with radios: each of them. */
+  readonly adapters?: readonly BleAdapterStatus[]
+  /** Of a source that hears everybody: whoever is not the site's, as numbers. */
+  readonly strangers?: StrangerCounts
+}
+
+interface StrangerCounts {
+  /** Adverts by class since the start. */
+  readonly adverts: Readonly<Record<string, number>>
+  /** Devices remembered now. */
+  readonly devices: number
+  /** Forgotten before their time, for want of room. */
+  readonly evicted: number
 }
 
 /** Where readings come from: a radio, a reader on a wire, a recording or a simulation. */

@@ -54,10 +54,18 @@ describe('windows', () => {
         atMs: T0 + 1000,
         medium: 'BLE',
         sightings: [
-          { receiver: rx(1), rssiDbm: -61.5, count: 2 },
-          { receiver: rx(2), rssiDbm: -72, count: 3 },
+          { receiver: rx(1), rssiDbm: -61.5, maxDbm: -60, count: 2 },
+          { receiver: rx(2), rssiDbm: -72, maxDbm: -70, count: 3 },
         ],
       },
+    ])
+  })
+
+  it('leave out what lies far from the rest, but count it', () => {
+    const filter = createFilter()
+    for (const [i, rssiDbm] of [-70, -71, -70, -72, -71, -30, -94].entries()) filter.add(reading(i, { rssiDbm }))
+    expect(filter.close(T0 + 1000).windows[0]?.sightings).toEqual([
+      { receiver: rx(1), rssiDbm: -71, maxDbm: -70, count: 7 },
     ])
   })
 
@@ -114,9 +122,9 @@ describe('windows', () => {
         for (const [atMs, by, rssiDbm] of list) filter.add(reading(atMs, { by, rssiDbm }))
         const { windows } = run(filter, { untilMs: 60_000 })
         const counted = windows.flatMap((window) => window.sightings).reduce((sum, { count }) => sum + count, 0)
-        expect(counted).toBe(list.filter(([, , rssiDbm]) => rssiDbm < 0 && rssiDbm > -128).length)
+        expect(counted).toBe(list.filter(([, , rssiDbm]) => rssiDbm < 0 && rssiDbm >= -95).length)
         expect(filter.counters.readings).toBe(list.length)
-        expect(counted + filter.counters.invalidRssi).toBe(list.length)
+        expect(counted + filter.counters.invalidRssi + filter.counters.weak).toBe(list.length)
       }),
       { numRuns: 60 },
     )
@@ -165,6 +173,15 @@ describe('bad input', () => {
     expect(filter.close(T0 + 1000).windows).toEqual([])
   })
 
+  it('drops and counts BLE below the floor, or without any power; readers of other media have no floor', () => {
+    const filter = createFilter({ floorDbm: -80 })
+    const { rssiDbm: _, ...unmeasured } = reading(10)
+    for (const each of [reading(10, { rssiDbm: -81 }), unmeasured, reading(20, { rssiDbm: -80 })]) filter.add(each)
+    filter.add(reading(30, { by: 2, rssiDbm: -90, medium: 'RFID' }))
+    expect(filter.counters).toMatchObject({ weak: 1, invalidRssi: 1 })
+    expect(filter.close(T0 + 1000).windows[0]?.sightings.map(({ count }) => count)).toEqual([1, 1])
+  })
+
   it('drops and counts a time that is no number, and ignores such a clock', () => {
     const filter = createFilter()
     filter.add(reading(Number.NaN))
@@ -178,7 +195,9 @@ describe('bad input', () => {
     const filter = createFilter()
     for (let i = 0; i < 5; i++) filter.add(reading(900))
     filter.add(reading(900, { rssiDbm: -71 }))
-    expect(filter.close(T0 + 1000).windows[0]?.sightings).toEqual([{ receiver: rx(1), rssiDbm: -70.5, count: 2 }])
+    expect(filter.close(T0 + 1000).windows[0]?.sightings).toEqual([
+      { receiver: rx(1), rssiDbm: -70.5, maxDbm: -70, count: 2 },
+    ])
     filter.add(reading(900, { rssiDbm: -71 }))
     expect(filter.close(T0 + 2000).windows).toEqual([])
     expect(filter.counters.repeated).toBe(5)
@@ -299,20 +318,6 @@ describe('telemetry', () => {
 
   it('leaves out values that no such sensor can have', () => {
     expect(told([[0, { temperatureC: 1e9, humidityPercent: 101, batteryPercent: Number.NaN }]])).toEqual([])
-  })
-
-  it('tells one press per changed counter, whoever heard it and in whatever order', () => {
-    const out = told([
-      [0, { pressCount: 7 }],
-      [1000, { pressCount: 7 }],
-      [2000, { pressCount: 8 }],
-      [3000, { pressCount: 8 }],
-      [4000, { pressCount: 0 }],
-    ])
-    expect(out).toEqual([
-      { kind: 'event', tag: tag(1), event: 'button', value: 8, atMs: T0 + 2000 },
-      { kind: 'event', tag: tag(1), event: 'button', value: 0, atMs: T0 + 4000 },
-    ])
   })
 
   it('tells that a tag began to move and came to rest, at most once in ten seconds', () => {

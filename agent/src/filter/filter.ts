@@ -1,5 +1,5 @@
 import type { Reading, ReceiverId, TagId, TagWindow } from '@biotrakr/shared'
-
+import { calm, type Emergency, type EmergencyMemory, emergenciesIn, tellsEmergency } from './emergency.ts'
 import { addTo, emptyWindow, mergeInto, type OpenWindow, sightingsOf, toldIn } from './open-window.ts'
 import { emptyMemory, type Observation, observe, rewindMemory, type TelemetryMemory } from './telemetry.ts'
 
@@ -14,6 +14,8 @@ export interface FilterOptions {
   readonly maxPending?: number
   /** One sensor of one tag is passed on at most once in this time, milliseconds; default 60,000. */
   readonly telemetryEveryMs?: number
+  /** BLE readings below this are dropped, dBm; default -95: a radio at its limit tells noise from a tag by luck. */
+  readonly floorDbm?: number
 }
 
 export interface FilterCounters {
@@ -21,8 +23,10 @@ export interface FilterCounters {
   readonly readings: number
   /** Dropped: exact repeat of time, receiver, tag and value. */
   readonly repeated: number
-  /** Dropped: RSSI of 0 dBm or more (127 means "not available"), of -128 or less, or no number. */
+  /** Dropped: RSSI of 0 dBm or more (127 means "not available"), of -128 or less, or no number; for BLE also none. */
   readonly invalidRssi: number
+  /** Dropped: BLE below the floor. */
+  readonly weak: number
   /** Dropped: no usable time. */
   readonly invalidTime: number
   /** Moved into the open window: its own had just been closed. */
@@ -54,7 +58,11 @@ export interface FilterOutput {
  * that are in time, the windows do not depend on how often `close` is called.
  */
 export interface Filter {
-  add(reading: Reading): void
+  /**
+   * @returns what cannot wait for the window: presses and opened cases that are new. No limit holds them back, neither
+   * the floor nor a full table of readings; only what is of no time at all is ignored.
+   */
+  add(reading: Reading): readonly Emergency[]
   /** Closes every window that ends at or before `nowMs`, wall milliseconds, and reports tags that have gone silent. */
   close(nowMs: number): FilterOutput
   readonly counters: FilterCounters
@@ -82,6 +90,7 @@ interface Track {
   intervalMs: number
   silent: boolean
   readonly memory: TelemetryMemory
+  readonly emergency: EmergencyMemory
 }
 
 type Settings = Required<FilterOptions>
@@ -105,12 +114,14 @@ export function createFilter(options: FilterOptions = {}): Filter {
       maxTags: 10_000,
       maxPending: 200_000,
       telemetryEveryMs: 60_000,
+      floorDbm: -95,
       ...options,
     },
     counters: {
       readings: 0,
       repeated: 0,
       invalidRssi: 0,
+      weak: 0,
       invalidTime: 0,
       late: 0,
       stale: 0,
@@ -129,17 +140,23 @@ export function createFilter(options: FilterOptions = {}): Filter {
   return { add: (reading) => add(state, reading), close: (nowMs) => close(state, nowMs), counters: state.counters }
 }
 
-function add(state: State, reading: Reading): void {
+const NONE: readonly Emergency[] = []
+
+function add(state: State, reading: Reading): readonly Emergency[] {
   state.counters.readings += 1
   const fault = faultOf(state, reading)
-  if (fault) {
-    state.counters[fault] += 1
-    return
-  }
-  const late = reading.atMs < state.closedMs
-  if (late) state.counters.late += 1
+  if (fault) state.counters[fault] += 1
+  const tells = fault !== 'invalidTime' && tellsEmergency(reading.telemetry)
+  if (fault && !tells) return NONE
   const track = state.tracks.get(reading.tag) ?? admit(state, reading)
-  if (!track) return
+  if (!track) return NONE
+  if (!fault) keep(state, track, reading)
+  else if (track.heardMs === undefined && track.open.size === 0) fallSilent(state, track)
+  return tells ? emergenciesIn(track.emergency, reading) : NONE
+}
+
+function keep(state: State, track: Track, reading: Reading): void {
+  if (reading.atMs < state.closedMs) state.counters.late += 1
   track.medium = reading.medium
   const newest = track.newest.get(reading.receiver)
   if (newest?.atMs === reading.atMs && newest.rssiDbm === reading.rssiDbm) {
@@ -151,12 +168,12 @@ function add(state: State, reading: Reading): void {
   else state.counters[kept === 'repeated' ? 'repeated' : 'overflow'] += 1
 }
 
-function faultOf(
-  state: State,
-  { rssiDbm, atMs }: Reading,
-): 'invalidRssi' | 'invalidTime' | 'stale' | 'overflow' | undefined {
-  if (rssiDbm !== undefined && !(rssiDbm < 0 && rssiDbm > -128)) return 'invalidRssi'
+type Fault = 'invalidRssi' | 'invalidTime' | 'weak' | 'stale' | 'overflow'
+
+function faultOf(state: State, { rssiDbm, atMs, medium }: Reading): Fault | undefined {
   if (!Number.isFinite(atMs)) return 'invalidTime'
+  if (rssiDbm === undefined ? medium === 'BLE' : !(rssiDbm < 0 && rssiDbm > -128)) return 'invalidRssi'
+  if (medium === 'BLE' && rssiDbm !== undefined && rssiDbm < state.settings.floorDbm) return 'weak'
   if (state.closedMs - atMs > LATE_MS) return 'stale'
   return state.pending >= state.settings.maxPending ? 'overflow' : undefined
 }
@@ -189,6 +206,7 @@ function admit(state: State, { tag, medium }: Reading): Track | undefined {
     intervalMs: state.settings.windowMs,
     silent: false,
     memory: emptyMemory(),
+    emergency: calm(),
   }
   state.tracks.set(tag, track)
   state.counters.tags = state.tracks.size
@@ -300,8 +318,13 @@ function silenceBy(state: State, track: Track, { untilMs, output }: Closing): vo
   const patienceMs = Math.max(silentAfterMs, SILENT_INTERVALS * track.intervalMs)
   const atMs = Math.ceil((track.heardMs + patienceMs) / windowMs) * windowMs
   if (atMs > untilMs) return
+  fallSilent(state, track)
+  output.windows.push({ tag: track.tag, atMs, medium: track.medium, sightings: [] })
+}
+
+/** From now on it makes room when the table is full. */
+function fallSilent(state: State, track: Track): void {
   track.silent = true
   state.silent.add(track.tag)
   track.newest.clear()
-  output.windows.push({ tag: track.tag, atMs, medium: track.medium, sightings: [] })
 }

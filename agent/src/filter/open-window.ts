@@ -4,6 +4,10 @@ import type { Reading, ReceiverId, Sighting, Telemetry } from '@biotrakr/shared'
 const MAX_VALUES = 64
 /** A tag that 64 receivers hear in one second is a fault or an attack, not a ward. */
 const MAX_RECEIVERS = 64
+/** Tukey's fence around the middle half, and how many values it takes. */
+const FENCE = 1.5
+const FENCED_FROM = 4
+const ROUNDING_DB = 1
 /** What a tag says of itself in one second, told by several receivers. */
 const MAX_TOLD = 32
 
@@ -63,8 +67,9 @@ export function mergeInto(into: OpenWindow, from: OpenWindow): void {
 /** One sighting per receiver, sorted by receiver. */
 export function sightingsOf(window: OpenWindow): Sighting[] {
   const sightings = [...window.heard].map(([receiver, { count, values }]): Sighting => {
-    const rssiDbm = median(values.flatMap((value) => value.rssiDbm ?? []))
-    return rssiDbm === undefined ? { receiver, count } : { receiver, rssiDbm, count }
+    const powers = withoutOutliers(values.flatMap((value) => value.rssiDbm ?? []).sort((a, b) => a - b))
+    const maxDbm = powers.at(-1)
+    return maxDbm === undefined ? { receiver, count } : { receiver, rssiDbm: quantile(powers, 0.5), maxDbm, count }
   })
   return sightings.sort((a, b) => (a.receiver < b.receiver ? -1 : 1))
 }
@@ -74,10 +79,23 @@ export function toldIn(window: OpenWindow): readonly Told[] {
   return window.told.sort((a, b) => a.atMs - b.atMs)
 }
 
-function median(values: number[]): number | undefined {
-  const sorted = values.sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle]
-  const lower = sorted.length % 2 === 0 ? sorted[middle - 1] : upper
-  return upper === undefined || lower === undefined ? undefined : (upper + lower) / 2
+/**
+ * Leaves out what lies further from the middle half than 1.5 times its width (Tukey 1977). Fewer than four values have
+ * no middle half to speak of, and a decibel more or less is the rounding of the radio.
+ * @param sorted ascending
+ */
+function withoutOutliers(sorted: readonly number[]): readonly number[] {
+  if (sorted.length < FENCED_FROM) return sorted
+  const lower = quantile(sorted, 0.25)
+  const upper = quantile(sorted, 0.75)
+  const reach = FENCE * Math.max(upper - lower, ROUNDING_DB)
+  return sorted.filter((value) => value >= lower - reach && value <= upper + reach)
+}
+
+/** @param sorted ascending, at least one; between two values it is as far as its place is */
+function quantile(sorted: readonly number[], share: number): number {
+  const place = share * (sorted.length - 1)
+  const below = sorted[Math.floor(place)] ?? 0
+  const above = sorted[Math.ceil(place)] ?? below
+  return below + (above - below) * (place - Math.floor(place))
 }

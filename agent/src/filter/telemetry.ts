@@ -9,7 +9,6 @@ export interface TelemetryMemory {
   readonly sentMs: Map<SensorKind, number>
   moving: boolean | undefined
   motionMs: number
-  pressCount: number | undefined
 }
 
 /** An accelerometer that wavers must not fill the ledger: at most one motion event per tag in this time. */
@@ -28,7 +27,6 @@ export function emptyMemory(): TelemetryMemory {
     sentMs: new Map(),
     moving: undefined,
     motionMs: Number.NEGATIVE_INFINITY,
-    pressCount: undefined,
   }
 }
 
@@ -41,9 +39,8 @@ interface Report {
 }
 
 /**
- * Passes on what is new in a report. Several receivers report the same advert, so a press is a counter that differs from
- * the newest known, and a report older than the newest is ignored. The first counter and the first motion bit of a tag
- * are only learned: what was before them is not known.
+ * Passes on what is new in a report and can wait for its window. Several receivers report the same advert, so a report
+ * older than the newest is ignored. The first motion bit of a tag is only learned: what was before it is not known.
  */
 export function observe(memory: TelemetryMemory, { tag, telemetry, atMs, everyMs }: Report): Observation[] {
   if (atMs < memory.newestMs) return []
@@ -56,18 +53,9 @@ export function observe(memory: TelemetryMemory, { tag, telemetry, atMs, everyMs
     memory.sentMs.set(sensor, atMs)
     seen.push({ kind: 'sensor', tag, sensor, milli: Math.round(value * 1000), atMs })
   }
-  const press = pressOf(memory, telemetry)
-  if (press !== undefined) seen.push({ kind: 'event', tag, event: 'button', value: press, atMs })
   const moved = motionOf(memory, telemetry, atMs)
   if (moved !== undefined) seen.push({ kind: 'event', tag, event: 'motion', value: moved ? 1 : 0, atMs })
   return seen
-}
-
-function pressOf(memory: TelemetryMemory, { pressCount }: Telemetry): number | undefined {
-  if (pressCount === undefined || pressCount === memory.pressCount) return undefined
-  const first = memory.pressCount === undefined
-  memory.pressCount = pressCount
-  return first ? undefined : pressCount
 }
 
 function motionOf(memory: TelemetryMemory, { moving }: Telemetry, atMs: number): boolean | undefined {

@@ -43,6 +43,19 @@ describe('the live lane', () => {
     expect(live.dropped).toBe(0)
   })
 
+  it('sends what is urgent at once, with all that waits', () => {
+    const { live, clock, sent } = lane()
+    live.offer([fixOf(1, { atMs: 10 })])
+    live.offer([fixOf(1, { atMs: 11 })])
+    live.offer([fixOf(2, { atMs: 12 })], { isUrgent: true })
+    expect(sent).toEqual([[10], [11, 12]])
+    clock.advance(999)
+    live.offer([fixOf(1, { atMs: 13 })])
+    expect(sent).toHaveLength(2)
+    clock.advance(1)
+    expect(sent).toHaveLength(3)
+  })
+
   it('drops and counts what it cannot send, and keeps nothing for later', () => {
     let isOpen = false
     const { live, clock, sent } = lane({ isOpen: () => isOpen })

@@ -26,7 +26,8 @@ export interface LiveOptions {
 
 /** Newest position of each tag, for whoever looks now. Nothing is kept for later: what cannot go out is counted. */
 export interface LiveLane {
-  offer(fixes: readonly Fix[]): void
+  /** Sends at once what is urgent, and all that waits with it. */
+  offer(fixes: readonly Fix[], urgency?: { readonly isUrgent: boolean }): void
   /** Drops what waits. */
   clear(): void
   /** Positions that were not sent and had no newer one to take their place. */
@@ -70,10 +71,10 @@ export function createLiveLane(options: LiveOptions): LiveLane {
     waiting.set(fix.tag, fix)
   }
   return {
-    offer(fixes) {
+    offer(fixes, { isUrgent } = { isUrgent: false }) {
       for (const fix of fixes) keep(fix)
       const waitMs = sentMs + everyMs - clock.monoMs()
-      if (waitMs <= 0) {
+      if (waitMs <= 0 || isUrgent) {
         timer?.cancel()
         flush()
       } else {

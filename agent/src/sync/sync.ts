@@ -91,8 +91,8 @@ export interface Sync {
   stop(flush: { readonly flushMs: number }): Promise<void>
   /** The outbox has committed something new. */
   notifyCommitted(): void
-  /** Newest positions; not kept when they cannot be sent. */
-  publishLive(fixes: readonly Fix[]): void
+  /** Newest positions; not kept when they cannot be sent. Urgent ones do not wait for the next message's time. */
+  publishLive(fixes: readonly Fix[], urgency?: { readonly isUrgent: boolean }): void
   status(): SyncStatus
 }
 
@@ -221,8 +221,8 @@ class Uplink implements Sync {
     this.#settle()
   }
 
-  publishLive(fixes: readonly Fix[]): void {
-    if (this.#stopping === undefined) this.#live.offer(fixes)
+  publishLive(fixes: readonly Fix[], urgency?: { readonly isUrgent: boolean }): void {
+    if (this.#stopping === undefined) this.#live.offer(fixes, urgency)
   }
 
   status(): SyncStatus {

@@ -1,0 +1,129 @@
+import type { Clock, Random, TagId } from '@biotrakr/shared'
+import type { Logger } from 'pino'
+
+import type { BleAdapterOptions } from './acquire/ble-adapter.ts'
+import { replayBleCapture } from './acquire/ble-capture.ts'
+import type { BleCaptureCounts } from './acquire/ble-capture-tally.ts'
+import { type BleReport, createBleSource } from './acquire/ble-source.ts'
+import { readDataset } from './acquire/dataset.ts'
+import { createDatasetSource } from './acquire/dataset-source.ts'
+import type { AllowList, Source } from './acquire/source.ts'
+import { type BleKeys, readBleKeys } from './ble-keys.ts'
+import type { BleAdapterConfig } from './config-ble.ts'
+import { decodeAdvert } from './decode/advert.ts'
+import { type DescribeOptions, type Description, describeAdvert as describe } from './decode/describe.ts'
+import { createRecogniser, type Recogniser } from './decode/recogniser.ts'
+import { nodeAes } from './node-crypto-port.ts'
+
+/**
+ * What the agent can hear with. This file alone knows acquire and decode together: bytes from the air or the wire come
+ * in, readings of the site's tags go out.
+ */
+export type { BleAdapterOptions, BleAdapterStatus } from './acquire/ble-adapter.ts'
+export { captureLine } from './acquire/ble-capture-frame.ts'
+export { type BluetoothKernel, createBluetoothKernel } from './acquire/ble-kernel.ts'
+export type { BleReport, BleSource } from './acquire/ble-source.ts'
+export { scaledClock } from './acquire/scaled-clock.ts'
+export type { Source } from './acquire/source.ts'
+export type { Description } from './decode/describe.ts'
+
+interface BleParts {
+  readonly name?: string
+  readonly adapters: readonly BleAdapterOptions[]
+  readonly allow: AllowList
+  readonly keys?: BleKeys
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  /** Is told of every advert and whose it is. The report is good during the call only. */
+  readonly onHeard?: (report: BleReport, whose: Whose) => void
+}
+
+/**
+ * A configured source of Bluetooth adapters.
+ * @throws BioTrakrError CONFIG_UNREADABLE, CONFIG_INVALID for its file of keys
+ */
+export function bleParts(
+  { adapters, keysFile }: { readonly adapters: readonly BleAdapterConfig[]; readonly keysFile?: string | undefined },
+  tags: readonly TagId[],
+): Pick<BleParts, 'adapters' | 'keys'> {
+  return {
+    adapters: adapters.map(({ address, index, port, baudRate, ...rest }) => ({
+      ...rest,
+      target: targetOf({ address, index, port, baudRate }),
+    })),
+    ...(keysFile && { keys: readBleKeys(keysFile, tags) }),
+  }
+}
+
+type Target = BleAdapterOptions['target']
+
+function targetOf({
+  address,
+  index,
+  port,
+  baudRate,
+}: Pick<BleAdapterConfig, 'address' | 'index' | 'port' | 'baudRate'>): Target {
+  if (port !== undefined) return { uart: port, ...(baudRate !== undefined && { baudRate }) }
+  return address === undefined ? { index: index ?? 0 } : { address }
+}
+
+export type Whose = ReturnType<Recogniser['recognise']>
+
+/** Bluetooth adapters as a source of the site's tags; its status says of everybody else how many. */
+export function openBle({ name, adapters, allow, keys, clock, random, log, onHeard }: BleParts): Source {
+  const recogniser = createRecogniser({ allow, ...keys, aes: nodeAes, random })
+  const source = createBleSource({
+    ...(name && { name }),
+    adapters,
+    clock,
+    log,
+    recognise(report) {
+      const { receiver, address, addressType, bytes, rssiDbm, atMs } = report
+      const isPublic = addressType === 'public' || addressType === 'publicIdentity'
+      const whose = recogniser.recognise({ address, addressType: isPublic ? 'public' : 'random', payload: bytes }, atMs)
+      onHeard?.(report, whose)
+      if ('unknown' in whose) return undefined
+      const { tag, telemetry } = whose
+      return {
+        tag,
+        receiver,
+        atMs,
+        medium: 'BLE',
+        ...(rssiDbm !== undefined && { rssiDbm }),
+        ...(telemetry && { telemetry }),
+      }
+    },
+  })
+  return { ...source, status: () => ({ ...source.status(), strangers: recogniser.unknown() }) }
+}
+
+interface DatasetPlay {
+  readonly clock: Clock
+  readonly allow: AllowList
+  /** Event time of the recording's first row, wall milliseconds. */
+  readonly startMs: number
+  readonly log: Logger
+}
+
+/** A recorded data set as a source. Rows that cannot be used are counted, and the first of them named in the log. */
+export function openDataset(
+  { dir, part }: { readonly dir: string; readonly part: 'train' | 'test' },
+  { clock, allow, startMs, log }: DatasetPlay,
+): Source {
+  const { name, rows, medium, problems, counts } = readDataset(dir, { part })
+  if (problems.total > 0) {
+    log.warn({ event: 'dataset.rows_skipped', dir, ...counts, first: problems.first }, 'some rows cannot be used')
+  }
+  return createDatasetSource({ name: `dataset ${name}`, rows, medium, clock, startMs, allow })
+}
+
+/** Runs a BLE capture file through the decoder. @throws BioTrakrError CAPTURE_UNREADABLE */
+export function replayBle({ path, allow }: { readonly path: string; readonly allow: AllowList }): BleCaptureCounts {
+  return replayBleCapture({ path, allow, decode: decodeAdvert, onReading: () => undefined })
+}
+
+/** Everything that one BLE advert says, for the command line. Never throws, whatever the bytes. */
+export function describeAdvert(bytes: Uint8Array, options: Omit<DescribeOptions, 'aes'>): Description {
+  return describe(bytes, { ...options, aes: nodeAes })
+}
