@@ -125,6 +125,15 @@ describe('a value whose table is in pieces', () => {
   })
 })
 
+describe('a command that takes one antenna', () => {
+  it('says so, for whoever has several', () => {
+    const perAntenna = (param: string) =>
+      driverWith([{ name: 'done', role: 'reply' }], [{ param, type: 'u8', list: 'mask' }]).commands.get('set')
+        ?.perAntenna
+    expect([perAntenna('antenna'), perAntenna('antennas')]).toEqual([true, false])
+  })
+})
+
 describe('a parameter with its own table', () => {
   const driver = driverWith(
     [{ name: 'done', role: 'reply' }],

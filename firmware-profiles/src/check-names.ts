@@ -4,7 +4,14 @@ import { joinPath, type Problem } from './problem.ts'
 import type { CommandSpec, Conditions, FieldSpec, MessageSpec, ProfileDocument, TagSpec } from './profile.ts'
 
 /** Parameters that the gateway fills from its own configuration. */
-const GATEWAY_PARAMETERS: ReadonlySet<string> = new Set(['region', 'powerDbm', 'antennas', 'address', 'baud'])
+const GATEWAY_PARAMETERS: ReadonlySet<string> = new Set([
+  'region',
+  'powerDbm',
+  'antennas',
+  'antenna',
+  'address',
+  'baud',
+])
 
 const STEPS = ['identify', 'open', 'start', 'poll', 'onBoot', 'health', 'close'] as const
 

@@ -23,6 +23,7 @@ export function commandInfo(document: ProfileDocument, name: string, spec: Comma
     retries: spec.retries ?? DEFAULT_RETRIES,
     settleMs: spec.settleMs ?? 0,
     optional: spec.optional === true,
+    perAntenna: params.includes('antenna'),
     ...(spec.effect === undefined ? {} : { effect: spec.effect }),
   }
 }

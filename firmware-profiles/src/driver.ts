@@ -120,6 +120,8 @@ export interface CommandInfo {
   readonly settleMs: number
   /** True: go on when it is refused or not answered. */
   readonly optional: boolean
+  /** True: takes the parameter `antenna`, and so is for one of the site's antennas at a time. */
+  readonly perAntenna: boolean
   readonly effect?: CommandSpec['effect']
 }
 
