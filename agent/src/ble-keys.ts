@@ -21,6 +21,7 @@ const key = z
   .regex(/^[0-9a-f]{32}$/i, 'is not 16 bytes in hex')
   .transform((hex): Uint8Array => Buffer.from(hex, 'hex'))
 
+const NOT_OWN = 'is not one of the tags of the configuration'
 const NEXT = 'Correct the file of keys and start again.'
 
 /**
@@ -30,12 +31,11 @@ const NEXT = 'Correct the file of keys and start again.'
  */
 export function readBleKeys(file: string, tags: readonly TagId[]): BleKeys {
   const own = new Set<string>(tags)
-  const tag = z
-    .string()
-    .refine((text): text is TagId => isTagId(text) && own.has(text), 'is not one of the tags of the configuration')
+  const tag = z.string().refine((text): text is TagId => isTagId(text) && own.has(text), NOT_OWN)
+  const byTag = z.record(tag, key, { error: ({ code }) => (code === 'invalid_key' ? NOT_OWN : undefined) }).default({})
   const schema = z.strictObject({
-    irks: z.record(tag, key).default({}),
-    bindKeys: z.record(tag, key).default({}),
+    irks: byTag,
+    bindKeys: byTag,
     ephemeral: z
       .array(z.strictObject({ tag, key, exponent: z.int().min(0).max(15), zeroMs: z.number().min(0) }))
       .max(100_000)

@@ -107,6 +107,44 @@ describe('the configuration', () => {
     expect(problemsOf('gateway: [unclosed')).toMatch(/CONFIG_INVALID .*agent\.yaml is not YAML/)
   })
 
+  it('reads Bluetooth adapters, each by address, index or port', () => {
+    const adapters = [{ receiver: 'rx-1', address: 'AA:BB:CC:DD:EE:FF', references: ['c3-00-00-12-34-56'] }]
+    const config = readConfig(write('agent.yaml', { ...good, sources: [{ kind: 'ble', adapters, keysFile: 'keys' }] }))
+    expect(config.sources[0]).toEqual({
+      kind: 'ble',
+      keysFile: join(dir, 'keys'),
+      adapters: [
+        {
+          receiver: 'rx-1',
+          address: 'aabbccddeeff',
+          references: ['c30000123456'],
+          mode: 'passive',
+          userChannel: false,
+          publicEventsOnly: false,
+        },
+      ],
+    })
+  })
+
+  it('refuses two adapters on one controller, adapters without a place, and adapters in played time', () => {
+    const twins = [
+      { receiver: 'rx-1', address: 'AA:BB:CC:DD:EE:FF' },
+      { receiver: 'rx-2', address: 'aabbccddeeff' },
+      { receiver: 'rx-1', index: 1, port: '/dev/ttyUSB0' },
+    ]
+    const text = problemsOf({ ...good, sources: [{ kind: 'ble', adapters: twins }] })
+    expect(text).toContain('sources[0].adapters[1]: has the target of adapters[0]')
+    expect(text).toContain('sources[0].adapters[2]: has the receiver of adapters[0]')
+    expect(text).toContain('sources[0].adapters[2]: needs exactly one of address, index and port')
+    const lost = { kind: 'ble', adapters: [{ receiver: 'rx-9', index: 0 }] }
+    expect(problemsOf({ ...good, sources: [lost] })).toContain('the site map does not name the receivers rx-9')
+    const placed = { kind: 'ble', adapters: [{ receiver: 'rx-1', index: 0 }] }
+    const time = { speed: 2, eventStartMs: 0, realStartMs: 0 }
+    const both = problemsOf({ ...good, time, sources: [placed, placed] })
+    expect(both).toContain('sources[1]: belongs into the first ble source')
+    expect(both).toContain('time: is for replays')
+  })
+
   it('takes a secret only from a file that nobody else can read', () => {
     const file = write('password', 'tulip\n')
     chmodSync(file, 0o644)

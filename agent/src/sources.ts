@@ -35,8 +35,7 @@ interface BleParts {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  /** Is told of every advert and whose it is. The report is good during the call only. */
-  readonly onHeard?: (report: BleReport, whose: Whose) => void
+  readonly onHeard?: OnHeard
 }
 
 /**
@@ -69,6 +68,8 @@ function targetOf({
 }
 
 export type Whose = ReturnType<Recogniser['recognise']>
+/** Is told of every advert and whose it is. The report is good during the call only. */
+export type OnHeard = (report: BleReport, whose: Whose) => void
 
 /** Bluetooth adapters as a source of the site's tags; its status says of everybody else how many. */
 export function openBle({ name, adapters, allow, keys, clock, random, log, onHeard }: BleParts): Source {

@@ -3,10 +3,12 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
 import { softwareVersion } from '../version.ts'
 import { addDecodeCommand } from './decode.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { addProfilesCommand } from './profiles.ts'
 import { replayCapture } from './replay.ts'
 import { runAgent } from './run.ts'
 import { addSimulateCommand } from './simulate.ts'
+import { addSniffCommand } from './sniff.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -17,7 +19,7 @@ Exit codes:
 /** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
 const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'PROFILE_INVALID', 'USAGE'])
 
-function program(): Command {
+function program(exitWith: (code: number) => void): Command {
   const biotrakr = new Command('biotrakr')
     .description('The BioTrakr gateway agent: hears tags, finds rooms, keeps every fix until the centre has it.')
     .version(softwareVersion)
@@ -38,6 +40,8 @@ function program(): Command {
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(replayCapture)
   addDecodeCommand(biotrakr)
+  addSniffCommand(biotrakr)
+  addDoctorCommand(biotrakr, exitWith)
   addProfilesCommand(biotrakr)
   addSimulateCommand(biotrakr)
   for (const command of biotrakr.commands) {
@@ -57,9 +61,13 @@ function seconds(text: string): number {
  * @returns the exit code; never throws
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
+  let code = 0
+  const exitWith = (wished: number) => {
+    code = wished
+  }
   try {
-    await program().parseAsync([...argv])
-    return 0
+    await program(exitWith).parseAsync([...argv])
+    return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     process.stderr.write(`biotrakr: ${explainError(error)}\n`)

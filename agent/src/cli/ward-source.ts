@@ -2,13 +2,14 @@ import type { Clock, Random, TagId, Timer } from '@biotrakr/shared'
 import { createWardAir, type Ward } from '@biotrakr/sim'
 import type { Logger } from 'pino'
 
-import { openBle, type Source } from '../sources.ts'
+import { type OnHeard, openBle, type Source } from '../sources.ts'
 
 interface WardSourceOptions {
   readonly clock: Clock
   readonly allow: { has(tag: TagId): boolean }
   readonly random: Random
   readonly log: Logger
+  readonly onHeard?: OnHeard
 }
 
 /** How often the ward's tags get to speak, milliseconds. */
@@ -18,7 +19,7 @@ const STEP_MS = 100
  * Plays a simulated ward to simulated Bluetooth controllers, one for each receiver; from there on everything is as with
  * real ones: the library, its supervision, the decoder. Each advert is heard at its own time, however late the step is.
  */
-export function createWardSource(ward: Ward, { clock, allow, random, log }: WardSourceOptions): Source {
+export function createWardSource(ward: Ward, { clock, ...rest }: WardSourceOptions): Source {
   const air = createWardAir(ward)
   let timer: Timer | undefined
   let playedMs = 0
@@ -29,10 +30,8 @@ export function createWardSource(ward: Ward, { clock, allow, random, log }: Ward
       receiver,
       target: { controller: port, label: `simulated ${receiver}` },
     })),
-    allow,
     clock: { ...clock, wallMs: () => heardMs ?? clock.wallMs() },
-    random,
-    log,
+    ...rest,
   })
 
   function play(): void {
