@@ -30,9 +30,6 @@ export function compileCrc16(rules: Crc16Rules): Crc16 {
   }
 }
 
-/** Gen2's CRC over PC and EPC (CRC-16/GENIBUS; EPC Gen2 annex F). */
-export const tagCrcOf: Crc16 = compileCrc16({ poly: 0x1021, init: 0xffff, xorout: 0xffff })
-
 function unaugmented({ table, init, xorout }: { table: Uint16Array; init: number; xorout: number }): Crc16 {
   return (bytes, from, to) => {
     let crc = init

@@ -1,7 +1,6 @@
-import { BioTrakrError } from '@biotrakr/shared'
+import { BioTrakrError, gen2Crc } from '@biotrakr/shared'
 
 import type { Assembler } from './assemble.ts'
-import { tagCrcOf } from './crc16.ts'
 import type { Fields, FieldValue, TagReport } from './driver.ts'
 import { createWriter, type Writer, writeFields } from './field-write.ts'
 import { bytesOfText, knownHex } from './hex.ts'
@@ -86,7 +85,7 @@ function put(values: Record<string, FieldValue>, name: string | undefined, value
 
 function tagCrc(tag: TagReport, pc: number, epc: Uint8Array): number {
   if (tag.tagCrc !== undefined) return Number.parseInt(tag.tagCrc, 16)
-  return tagCrcOf(Uint8Array.of(pc >> 8, pc & 0xff, ...epc), 0, epc.length + 2)
+  return gen2Crc(Uint8Array.of(pc >> 8, pc & 0xff, ...epc))
 }
 
 function rssiValue({ unit, dbm }: RssiSpec, tag: TagReport): number | undefined {

@@ -1,4 +1,5 @@
-import { tagCrcOf } from './crc16.ts'
+import { gen2Crc } from '@biotrakr/shared'
+
 import type { Cursor, Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
 import { textAt } from './field-read.ts'
@@ -43,7 +44,7 @@ function compileSound(spec: TagSpec, slots: Slots): (cursor: Cursor) => boolean 
       return false
     }
     // PC and EPC stand side by side: the CRC is taken over both where they are.
-    if (crc >= 0 && tagCrcOf(cursor.bytes, from - 2, to) !== cursor.raws[crc]) {
+    if (crc >= 0 && gen2Crc(cursor.bytes, from - 2, to) !== cursor.raws[crc]) {
       cursor.why = 'CRC of the tag'
       return false
     }

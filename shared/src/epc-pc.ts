@@ -41,14 +41,13 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
  * The checksum that a Gen2 tag sends behind its PC word and EPC, and that some readers pass on: CRC-16/GENIBUS, check value
  * d64e (EPC UHF Gen2 air interface, annex F).
  *
+ * @param bytes PC word and EPC stand side by side from `from` up to `to`
  * @returns 0-65535
  */
-export function gen2Crc(pc: number, epc: Uint8Array): number {
-  let crc = step(step(0xffff, pc >> 8), pc & 0xff)
-  for (let i = 0; i < epc.length; i++) crc = step(crc, epc[i] as number)
+export function gen2Crc(bytes: Uint8Array, from = 0, to = bytes.length): number {
+  let crc = 0xffff
+  for (let at = from; at < to; at++) {
+    crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ (bytes[at] as number)] as number)
+  }
   return ~crc & 0xffff
-}
-
-function step(crc: number, byte: number): number {
-  return ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] as number)
 }
