@@ -3,7 +3,18 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { checkProfile, type Driver, loadProfile, type Problem, type ProfileCheck } from '@biotrakr/firmware-profiles'
+import {
+  checkLlrpProfile,
+  checkProfile,
+  type Driver,
+  isBuiltIn,
+  type LlrpProfile,
+  type LlrpProfileCheck,
+  loadLlrpProfile,
+  loadProfile,
+  type Problem,
+  type ProfileCheck,
+} from '@biotrakr/firmware-profiles'
 import { BioTrakrError } from '@biotrakr/shared'
 
 /** Reader profiles as they lie on disk. */
@@ -18,6 +29,9 @@ export interface ProfileStore {
   check(id: string): ProfileCheck
   /** Throws PROFILE_INVALID with every problem. */
   load(id: string): Driver
+  /** The same for a profile that is built in. */
+  checkBuiltIn(id: string): LlrpProfileCheck
+  loadBuiltIn(id: string): LlrpProfile
 }
 
 const options = { sha256: (text: string) => createHash('sha256').update(text).digest('hex') }
@@ -44,9 +58,11 @@ export function openProfiles(named?: string): ProfileStore & { readonly id: stri
     id: own?.id ?? named ?? '',
     ids: [...sources.keys()].sort(),
     document,
-    isBuiltIn: (id) => 'driver' in document(id),
+    isBuiltIn: (id) => document(id) !== undefined && isBuiltIn(id, sources),
     check: (id) => checkProfile(id, sources, options),
     load: (id) => loadProfile(id, sources, options),
+    checkBuiltIn: (id) => checkLlrpProfile(id, sources, options),
+    loadBuiltIn: (id) => loadLlrpProfile(id, sources, options),
   }
 }
 

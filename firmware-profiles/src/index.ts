@@ -18,11 +18,18 @@ export type {
   Verdict,
 } from './driver.ts'
 export type { LlrpReaderInfo } from './llrp-capabilities.ts'
-export type { LlrpRoSpecSettings, LlrpSettings } from './llrp-commands.ts'
+export { type LlrpRoSpecSettings, type LlrpSettings, settingsProblem as llrpSettingsProblem } from './llrp-commands.ts'
 export { createLlrpDecoder } from './llrp-decoded.ts'
 export { createLlrpFramer, type LlrpFramer } from './llrp-framer.ts'
 export { decodeLlrpMessage, encodeLlrpMessage, type LlrpMessage } from './llrp-messages.ts'
 export { allParameters, findParameter, type LlrpParameter, parameter } from './llrp-parameters.ts'
+export {
+  checkLlrpProfile,
+  isBuiltIn,
+  type LlrpProfile,
+  type LlrpProfileCheck,
+  loadLlrpProfile,
+} from './llrp-profile.ts'
 export { type LlrpTagReport, tagsOfReport } from './llrp-report.ts'
 export { createLlrpSession } from './llrp-session.ts'
 export type { LlrpAction, LlrpCounters, LlrpEvent, LlrpFailure, LlrpSession } from './llrp-session-types.ts'

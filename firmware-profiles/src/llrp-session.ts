@@ -104,9 +104,10 @@ class Session implements LlrpSession {
     this.leave()
     this.framer = createLlrpFramer()
     this.reader = undefined
-    const problem = settingsProblem(this.settings)
+    // Without a region the reader is asked what it is, and nothing else.
+    const problem = this.settings.region === undefined ? undefined : settingsProblem(this.settings)
     if (problem !== undefined) {
-      this.fail(this.settings.region === undefined ? 'region' : 'settings', problem)
+      this.fail('settings', problem)
       return
     }
     this.phase = 'greeting'

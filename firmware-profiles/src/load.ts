@@ -27,6 +27,9 @@ export function checkProfile(id: string, sources: ProfileSources, { sha256 }: Lo
   if (resolved.problems.length > 0) return { problems: resolved.problems }
   const shape = schemaProblems(resolved.document)
   if (shape.length > 0) return { problems: shape }
+  if ('driver' in (resolved.document as object)) {
+    return { problems: [{ path: 'driver', message: 'names a built-in driver, so this profile describes no protocol' }] }
+  }
   const document = resolved.document as ProfileDocument
   const names = nameProblems(document)
   if (document.id !== id) names.unshift({ path: 'id', message: `is ${document.id}, but the profile's folder is ${id}` })
@@ -42,7 +45,15 @@ export function checkProfile(id: string, sources: ProfileSources, { sha256 }: Lo
  */
 export function loadProfile(id: string, sources: ProfileSources, options: LoadOptions): Driver {
   const { driver, problems } = checkProfile(id, sources, options)
-  if (driver !== undefined) return driver
+  return loaded(id, driver, problems)
+}
+
+/**
+ * What was checked, or the error with all its problems.
+ * @throws BioTrakrError PROFILE_INVALID
+ */
+export function loaded<T>(id: string, found: T | undefined, problems: readonly Problem[]): T {
+  if (found !== undefined) return found
   const lines = problems.map(({ path, message }) => `  ${path || '(whole document)'}: ${message}`)
   const noun = lines.length === 1 ? 'problem' : 'problems'
   throw new BioTrakrError(`Profile ${id} has ${lines.length} ${noun}:\n${lines.join('\n')}`, {
@@ -52,7 +63,7 @@ export function loadProfile(id: string, sources: ProfileSources, options: LoadOp
 }
 
 /** The same text for the same content, whatever the order of its members. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))

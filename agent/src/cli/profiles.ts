@@ -49,9 +49,8 @@ function summary(store: ProfileStore, id: string) {
     const { version, name, document, fingerprint } = store.load(id)
     return { id, version, evidence: document.evidence.verifiedOn as string, name, fingerprint }
   }
-  const { version, name, evidence } = store.document(id)
-  const { verifiedOn } = (evidence ?? {}) as { readonly verifiedOn?: string }
-  return { id, version: String(version), evidence: verifiedOn ?? 'unknown', name: String(name) }
+  const { version, name, document, fingerprint } = store.loadBuiltIn(id)
+  return { id, version, evidence: document.evidence.verifiedOn as string, name, fingerprint }
 }
 
 function check(wished: readonly string[], { json }: JsonOption): void {
@@ -78,12 +77,17 @@ interface CheckResult {
 function checkOne(name: string): CheckResult {
   const store = openProfiles(name)
   const profile = store.id
-  if (store.isBuiltIn(profile)) return { profile, problems: [] }
+  if (store.isBuiltIn(profile)) return checkBuiltIn(store)
   const { driver, problems } = store.check(profile)
   if (driver === undefined) return { profile, problems }
   const { golden, reject } = driver.document
   const { version, fingerprint } = driver
   return { profile, problems, version, fingerprint, golden: golden.length, reject: reject.length }
+}
+
+function checkBuiltIn({ id: profile, checkBuiltIn: check }: ReturnType<typeof openProfiles>): CheckResult {
+  const { profile: found, problems } = check(profile)
+  return { profile, problems, ...(found && { version: found.version, fingerprint: found.fingerprint }) }
 }
 
 function checkLines({ profile, problems, version, fingerprint, golden, reject }: CheckResult): string {
@@ -93,7 +97,7 @@ function checkLines({ profile, problems, version, fingerprint, golden, reject }:
       .map((line) => `  ${line}\n`)
       .join('')}`
   }
-  if (version === undefined) return `${profile}: driver is built in\n`
+  if (golden === undefined) return `${profile} ${version}: right; its driver is built in; SHA-256 ${fingerprint}\n`
   return `${profile} ${version}: right; ${golden} golden and ${reject} reject frames hold; SHA-256 ${fingerprint}\n`
 }
 
@@ -101,7 +105,7 @@ function show(name: string, { json }: JsonOption): void {
   const store = openProfiles(name)
   const { id } = store
   if (store.isBuiltIn(id)) {
-    process.stdout.write(`${JSON.stringify(store.document(id), null, json ? 0 : 2)}\n`)
+    process.stdout.write(`${JSON.stringify(store.loadBuiltIn(id).document, null, json ? 0 : 2)}\n`)
     return
   }
   const driver = store.load(id)
