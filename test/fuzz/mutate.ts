@@ -28,18 +28,26 @@ export function mutated(frame: Uint8Array, other: Uint8Array, random: Random): U
   return bytes
 }
 
-/** Noise in front, a byte gone, or a bit flipped: what happens to one frame on a bad line. */
+/** Noise, a byte gone, or a bit flipped: what happens to one frame on a bad line. */
 export function damaged(frame: Uint8Array, random: Random): Uint8Array {
   switch (below(random, 3)) {
     case 0:
       return insertBytes(frame, random)
-    case 1: {
-      const at = below(random, frame.length)
-      return joined(frame.slice(0, at), frame.slice(at + 1))
-    }
+    case 1:
+      return withoutOne(frame, random)
     default:
       return flipBit(frame, random)
   }
+}
+
+/**
+ * What goes is neither the last byte nor one like the first: the next frame's first byte would take its place and, under a
+ * sum that does not mind the order, make the broken frame whole. No reader of the line could tell.
+ */
+function withoutOne(frame: Uint8Array, random: Random): Uint8Array {
+  let at = below(random, frame.length - 1)
+  while (frame[at] === frame[0] && at > 0) at -= 1
+  return joined(frame.slice(0, at), frame.slice(at + 1))
 }
 
 function flipBit(frame: Uint8Array, random: Random): Uint8Array {
