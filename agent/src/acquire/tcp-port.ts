@@ -12,6 +12,8 @@ interface TcpOptions {
 }
 
 const CONNECT_MS = 4_000
+/** How long the other end may take to close as well. */
+const LINGER_MS = 500
 /** Idle time before the kernel asks whether the other end still lives. */
 const KEEPALIVE_MS = 10_000
 
@@ -48,13 +50,13 @@ export function openTcpPort({ host, port, clock, connectTimeoutMs = CONNECT_MS }
       socket.once('error', refuse)
       socket.once('connect', () => {
         settle()
-        resolve(createPort(socket, events))
+        resolve(createPort(socket, { events, clock }))
       })
       if (signal.aborted) abort()
     })
 }
 
-function createPort(socket: Socket, events: PortEvents): Port {
+function createPort(socket: Socket, { events, clock }: { readonly events: PortEvents; readonly clock: Clock }): Port {
   let isOver = false
   let cause = 'the other end closed the connection'
 
@@ -82,9 +84,14 @@ function createPort(socket: Socket, events: PortEvents): Port {
       isOver = true
       if (socket.destroyed) return Promise.resolve()
       return new Promise((resolve) => {
-        socket.once('close', () => resolve())
-        // The last command was answered or is not to be waited for: what the network still holds may go.
-        socket.destroySoon()
+        // Closing with bytes unread would reset the connection, and with it take back what was sent last.
+        const timer = clock.after(LINGER_MS, () => socket.destroy())
+        socket.once('close', () => {
+          timer.cancel()
+          resolve()
+        })
+        socket.end()
+        // The other end takes nothing any more.
         if (socket.writableLength > 0) socket.destroy()
       })
     },
