@@ -145,6 +145,49 @@ describe('the configuration', () => {
     expect(both).toContain('time: is for replays')
   })
 
+  it('reads readers, each with the receivers of its antennas, and a profile of the site by its file', () => {
+    const reader = { kind: 'reader', name: 'door', address: 'serial:/dev/serial/by-id/usb-1', antennas: { 1: 'rx-1' } }
+    const { sources } = readConfig(
+      write('agent.yaml', {
+        ...good,
+        sources: [
+          { ...reader, profile: 'thingmagic-mercury', region: 'ETSI', powerDbm: 20 },
+          { ...reader, name: 'bed', address: 'tcp://10.0.0.7:4001', profile: './ours/profile.json' },
+        ],
+      }),
+    )
+    expect(sources).toEqual([
+      { ...reader, profile: 'thingmagic-mercury', region: 'ETSI', powerDbm: 20, allowUnstablePath: false },
+      {
+        ...reader,
+        name: 'bed',
+        address: 'tcp://10.0.0.7:4001',
+        profile: join(dir, 'ours/profile.json'),
+        allowUnstablePath: false,
+      },
+    ])
+  })
+
+  it('refuses readers on one line, of one name, without an antenna, or in played time, each with its path', () => {
+    const reader = { kind: 'reader', name: 'door', address: 'tcp://10.0.0.7:4001', profile: 'id12' }
+    const time = { speed: 2, eventStartMs: 0, realStartMs: 0 }
+    const problems = problemsOf({ ...good, time, sources: [reader, { ...reader, antennas: { 0: 'rx-1' } }] })
+    expect(problems).toContain('sources[0].antennas')
+    expect(problems).toContain('sources[1].antennas.0')
+    const twins = { ...reader, antennas: { 1: 'rx-1' } }
+    const refused = problemsOf({ ...good, time, sources: [twins, twins] })
+    expect(refused).toContain('sources[1].name: is that of sources[0]')
+    expect(refused).toContain('sources[1].address: is that of sources[0]')
+    expect(refused).toContain('not for a reader source')
+  })
+
+  it('names every receiver that the site map lacks, of adapters and readers alike', () => {
+    const reader = { kind: 'reader', name: 'door', address: 'tcp://10.0.0.7', profile: 'llrp' }
+    const ble = { kind: 'ble', adapters: [{ receiver: 'rx-9', index: 0 }] }
+    const problems = problemsOf({ ...good, sources: [ble, { ...reader, antennas: { 1: 'door/1', 2: 'rx-1' } }] })
+    expect(problems).toContain('the site map does not name the receivers rx-9, door/1')
+  })
+
   it('takes a secret only from a file that nobody else can read', () => {
     const file = write('password', 'tulip\n')
     chmodSync(file, 0o644)

@@ -14,6 +14,7 @@ import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 
 import { bleSourceSchema } from './config-ble.ts'
+import { readerSourceSchema } from './config-reader.ts'
 
 /**
  * The agent's configuration, read once at start. Every key is here; unknown keys are errors; every problem is reported
@@ -57,6 +58,7 @@ const sourceSchema = z.discriminatedUnion('kind', [
   /** A recorded data set, played as if it happened now. */
   z.strictObject({ kind: z.literal('dataset'), dir: path, part: z.enum(['train', 'test']).default('test') }),
   bleSourceSchema,
+  readerSourceSchema,
 ])
 
 const timeSchema = z.strictObject({
@@ -134,14 +136,32 @@ const configSchema = documentSchema.superRefine(({ sources, time }, context) => 
   for (const at of radios.slice(1)) {
     context.addIssue({ code: 'custom', path: ['sources', at], message: 'belongs into the first ble source' })
   }
-  if (radios.length > 0 && time !== undefined) {
+  refuseTwins(sources, context)
+  for (const kind of ['ble', 'reader'] as const) {
+    if (time === undefined || sources.every((source) => source.kind !== kind)) continue
     context.addIssue({
       code: 'custom',
       path: ['time'],
-      message: 'is for replays and simulations, not for a ble source',
+      message: `is for replays and simulations, not for a ${kind} source`,
     })
   }
 })
+
+type SourceDocument = z.infer<typeof sourceSchema>
+
+/** A line has room for one who speaks, and health tells readers apart by their names. */
+function refuseTwins(sources: readonly SourceDocument[], context: z.RefinementCtx): void {
+  for (const key of ['name', 'address'] as const) {
+    const first = new Map<string, number>()
+    sources.forEach((source, at) => {
+      if (source.kind !== 'reader') return
+      const before = first.get(source[key])
+      first.set(source[key], before ?? at)
+      if (before === undefined) return
+      context.addIssue({ code: 'custom', path: ['sources', at, key], message: `is that of sources[${before}]` })
+    })
+  }
+}
 
 export type AgentConfig = Readonly<z.infer<typeof configSchema>> & {
   readonly siteMapDocument: SiteMap
@@ -188,22 +208,28 @@ type SourceConfig = AgentConfig['sources'][number]
 
 function withPaths(source: SourceConfig, at: (name: string) => string): SourceConfig {
   if (source.kind === 'dataset') return { ...source, dir: at(source.dir) }
+  // A profile's id has no slash.
+  if (source.kind === 'reader' && source.profile.includes('/')) return { ...source, profile: at(source.profile) }
   return source.kind === 'ble' && source.keysFile ? { ...source, keysFile: at(source.keysFile) } : source
 }
 
-/** What an adapter hears belongs to a place; an adapter without one would be heard in vain. */
+/** What is heard belongs to a place; an adapter or antenna without one would hear in vain. */
 function refuseUnmapped(
   sources: readonly SourceConfig[],
   { file, siteMap }: { readonly file: string; readonly siteMap: SiteMap },
 ): void {
   const mapped = new Set<string>(siteMap.receivers.map(({ id }) => id))
-  const adapters = sources.flatMap((source) => (source.kind === 'ble' ? source.adapters : []))
-  const missing = adapters.filter(({ receiver }) => !mapped.has(receiver)).map(({ receiver }) => receiver)
+  const missing = sources.flatMap(receiversOf).filter((receiver) => !mapped.has(receiver))
   if (missing.length === 0) return
   throw new BioTrakrError(`${file}: the site map does not name the receivers ${missing.join(', ')}`, {
     code: 'CONFIG_INVALID',
     next: 'Add them to the site map, or correct their names.',
   })
+}
+
+function receiversOf(source: SourceConfig): readonly string[] {
+  if (source.kind === 'ble') return source.adapters.map(({ receiver }) => receiver)
+  return source.kind === 'reader' ? Object.values(source.antennas) : []
 }
 
 function readYaml(file: string): unknown {

@@ -1,4 +1,5 @@
-import type { Clock, Random, TagId } from '@biotrakr/shared'
+import type { TagReport } from '@biotrakr/firmware-profiles'
+import { type Clock, numberTag, type Random, type ReceiverId, type TagId, tagIdFromEpc } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { BleAdapterOptions } from './acquire/ble-adapter.ts'
@@ -7,13 +8,17 @@ import type { BleCaptureCounts } from './acquire/ble-capture-tally.ts'
 import { type BleReport, createBleSource } from './acquire/ble-source.ts'
 import { readDataset } from './acquire/dataset.ts'
 import { createDatasetSource } from './acquire/dataset-source.ts'
+import { createLlrpSource, type LlrpSource } from './acquire/llrp-source.ts'
+import { createSerialSource, type SerialSource } from './acquire/serial-source.ts'
 import type { AllowList, Source } from './acquire/source.ts'
 import { type BleKeys, readBleKeys } from './ble-keys.ts'
 import type { BleAdapterConfig } from './config-ble.ts'
+import type { ReaderConfig } from './config-reader.ts'
 import { decodeAdvert } from './decode/advert.ts'
 import { type DescribeOptions, type Description, describeAdvert as describe } from './decode/describe.ts'
 import { createRecogniser, type Recogniser } from './decode/recogniser.ts'
 import { nodeAes } from './node-crypto-port.ts'
+import { openProfiles } from './profile-store.ts'
 
 /**
  * What the agent can hear with. This file alone knows acquire and decode together: bytes from the air or the wire come
@@ -97,6 +102,56 @@ export function openBle({ name, adapters, allow, keys, clock, random, log, onHea
     },
   })
   return { ...source, status: () => ({ ...source.status(), strangers: recogniser.unknown() }) }
+}
+
+interface ReaderParts {
+  readonly clock: Clock
+  readonly allow: AllowList
+  readonly random: Random
+  readonly log: Logger
+}
+
+/**
+ * A configured reader as a source of the site's tags, by its profile.
+ * @throws BioTrakrError PROFILE_INVALID, PORT_ADDRESS or READER_SETTINGS
+ */
+export function openReader(
+  config: ReaderConfig,
+  { clock, allow, random, log }: ReaderParts,
+): SerialSource | LlrpSource {
+  const { name, address, region, powerDbm, busAddress, baud, parameters } = config
+  const store = openProfiles(config.profile)
+  const receivers = new Map(
+    Object.entries(config.antennas).map(([antenna, receiver]) => [Number(antenna), receiver as ReceiverId]),
+  )
+  const parts = {
+    name,
+    address,
+    receivers,
+    tagOf: tagOfReport,
+    clock,
+    // Where there are readers, time is real.
+    eventClock: clock,
+    random,
+    allow,
+    log: log.child({ stage: 'acquire' }),
+  }
+  if (store.isBuiltIn(store.id)) {
+    const settings = { region, powerDbm, parameters, address: busAddress, baud }
+    return createLlrpSource({ ...parts, profile: store.loadBuiltIn(store.id), settings })
+  }
+  return createSerialSource({
+    ...parts,
+    allowUnstablePath: config.allowUnstablePath,
+    driver: store.load(store.id),
+    settings: { region, powerDbm, parameters, address: busAddress, baud },
+  })
+}
+
+/** UHF tags by what their EPC says, LF and HF tags by their number. */
+function tagOfReport({ epc, pc, band }: TagReport): TagId | undefined {
+  if (band !== undefined) return numberTag(band, epc)
+  return tagIdFromEpc(epc, pc === undefined ? undefined : Number.parseInt(pc, 16))?.tag
 }
 
 interface DatasetPlay {

@@ -17,7 +17,14 @@ Exit codes:
   2  the command line or the configuration is wrong`
 
 /** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
-const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'PROFILE_INVALID', 'USAGE'])
+const WRONG_INPUT = new Set([
+  'CONFIG_INVALID',
+  'CONFIG_UNREADABLE',
+  'PORT_ADDRESS',
+  'PROFILE_INVALID',
+  'READER_SETTINGS',
+  'USAGE',
+])
 
 function program(exitWith: (code: number) => void): Command {
   const biotrakr = new Command('biotrakr')

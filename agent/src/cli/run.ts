@@ -5,7 +5,7 @@ import { Agent } from '../agent.ts'
 import { readConfig } from '../config.ts'
 import { scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
-import { openSource } from './open-source.ts'
+import { openSources } from './open-source.ts'
 import { askedToStop } from './stop-request.ts'
 
 interface RunOptions {
@@ -23,7 +23,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const allow = new Set<TagId>(config.tags)
   const parts = { clock: eventClock, allow, tags: config.tags, random: Math.random, log }
   const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
-  const sources = config.sources.map((source) => openSource(source, { ...parts, startMs }))
+  const sources = openSources(config.sources, { ...parts, startMs })
   const agent = new Agent({ config, sources, clock, eventClock, random: Math.random, log })
   await agent.start()
   await askedToStop({ onStdinEnd: options.stopOnStdinEnd })
