@@ -4,6 +4,7 @@ import Table from 'cli-table3'
 
 import { benchAgentMemory } from './agent-memory.ts'
 import { benchBle } from './ble.ts'
+import { benchBleEmergency } from './ble-emergency.ts'
 import { benchBleLoad } from './ble-load.ts'
 import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
@@ -14,7 +15,7 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, ingest, path, agent, rfid, ble, ble-load (all when none is named).
+Parts: wire, outbox, ingest, path, agent, rfid, ble, ble-load, ble-emergency (all when none is named).
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -28,6 +29,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   rfid: benchEpc,
   ble: benchBle,
   'ble-load': benchBleLoad,
+  'ble-emergency': benchBleEmergency,
 }
 
 const words = process.argv.slice(2)
