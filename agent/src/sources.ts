@@ -24,10 +24,10 @@ import { openProfiles } from './profile-store.ts'
  * What the agent can hear with. This file alone knows acquire and decode together: bytes from the air or the wire come
  * in, readings of the site's tags go out.
  */
-export type { BleAdapterOptions, BleAdapterStatus } from './acquire/ble-adapter.ts'
+export type { BleAdapterOptions } from './acquire/ble-adapter.ts'
 export { captureLine } from './acquire/ble-capture-frame.ts'
 export { type BluetoothKernel, createBluetoothKernel } from './acquire/ble-kernel.ts'
-export type { BleReport, BleSource } from './acquire/ble-source.ts'
+export type { BleReport } from './acquire/ble-source.ts'
 export { scaledClock } from './acquire/scaled-clock.ts'
 export type { Source } from './acquire/source.ts'
 export type { Description } from './decode/describe.ts'
