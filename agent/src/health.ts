@@ -141,7 +141,7 @@ export function figures(health: () => AgentHealth): Figure[] {
   ]
 }
 
-const DROPPED = ['invalidRssi', 'weak', 'repeated', 'invalidTime', 'stale', 'refused', 'overflow'] as const
+const DROPPED = ['invalidRssi', 'weak', 'repeated', 'invalidTime', 'stale', 'refused', 'overflow', 'withheld'] as const
 
 function filterFigures(health: () => AgentHealth): Figure[] {
   return [

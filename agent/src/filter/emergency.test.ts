@@ -108,6 +108,17 @@ describe('no limit holds an emergency back', () => {
     expect(filter.counters.overflow).toBe(1)
   })
 
+  it("but that of reason: 3,000 made-up presses a second in one tag's name fill no ledger, and another is heard", () => {
+    const filter = createFilter()
+    let told = 0
+    for (let n = 0; n < 30_000; n++) {
+      told += filter.add(reading(n / 3, { pressed: true, pressCount: n % 256 })).length
+    }
+    expect(told).toBeLessThanOrEqual(36)
+    expect(filter.counters.withheld).toBe(30_000 - told)
+    expect(filter.add(reading(10_000, press, { tag: 'ble:c00000000002' as TagId }))).toHaveLength(1)
+  })
+
   it('and a tag known by such reports alone makes room for others', () => {
     const filter = createFilter({ maxTags: 1 })
     filter.add(reading(0, press, { rssiDbm: -120 }))

@@ -41,6 +41,8 @@ export interface FilterCounters {
   readonly evicted: number
   /** Dropped: too many readings waited for their window to close, or too many receivers heard one tag. */
   readonly overflow: number
+  /** Presses and opened cases withheld: one tag told more than anybody presses. */
+  readonly withheld: number
   /** Times the clock was set back by more than 5 s. */
   readonly clockSteps: number
   /** Tags remembered now. */
@@ -129,6 +131,7 @@ export function createFilter(options: FilterOptions = {}): Filter {
       refused: 0,
       evicted: 0,
       overflow: 0,
+      withheld: 0,
       clockSteps: 0,
       tags: 0,
     },
@@ -152,7 +155,10 @@ function add(state: State, reading: Reading): readonly Emergency[] {
   if (!track) return NONE
   if (!fault) keep(state, track, reading)
   else if (track.heardMs === undefined && track.open.size === 0) fallSilent(state, track)
-  return tells ? emergenciesIn(track.emergency, reading) : NONE
+  if (!tells) return NONE
+  const { emergencies, withheld } = emergenciesIn(track.emergency, reading)
+  state.counters.withheld += withheld
+  return emergencies
 }
 
 function keep(state: State, track: Track, reading: Reading): void {
