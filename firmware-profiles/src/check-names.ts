@@ -152,6 +152,10 @@ function commandProblems(document: ProfileDocument, spec: CommandSpec, path: str
   )
   problems.push(...unknownIn(spec.expect?.when, known, `${path}.expect.when`))
   problems.push(...unknownIn(spec.expect?.okWhen, known, `${path}.expect.okWhen`))
+  const asked = spec.stored?.query?.command
+  if (asked !== undefined && document.commands[asked]?.expect === undefined) {
+    problems.push({ path: `${path}.stored.query.command`, message: `there is no command ${asked} that is answered` })
+  }
   return [...problems, ...answerProblems(document, spec.answer, `${path}.answer`)]
 }
 

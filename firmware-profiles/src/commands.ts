@@ -25,6 +25,7 @@ export function commandInfo(document: ProfileDocument, name: string, spec: Comma
     optional: spec.optional === true,
     perAntenna: params.includes('antenna'),
     ...(spec.effect === undefined ? {} : { effect: spec.effect }),
+    ...(spec.stored === undefined ? {} : { stored: spec.stored }),
   }
 }
 

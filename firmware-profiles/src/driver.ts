@@ -123,6 +123,8 @@ export interface CommandInfo {
   /** True: takes the parameter `antenna`, and so is for one of the site's antennas at a time. */
   readonly perAntenna: boolean
   readonly effect?: CommandSpec['effect']
+  /** Present where the command writes memory that wears out. */
+  readonly stored?: NonNullable<CommandSpec['stored']>
 }
 
 /** How a decoded frame stands to a command that waits for its reply. */

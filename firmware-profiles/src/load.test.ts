@@ -171,6 +171,14 @@ describe('the loader', () => {
     ])
   })
 
+  it('tells of a stored setting that is asked for by a command that nothing answers', () => {
+    const query = { command: 'tell', reply: 2, sent: 2, bytes: 1 }
+    const commands = { ...small.commands, tell: { send: ['01'] }, save: { send: ['02'], stored: { query } } }
+    expect(problemsOf({ commands })).toEqual([
+      { path: 'commands.save.stored.query.command', message: 'there is no command tell that is answered' },
+    ])
+  })
+
   it('refuses a profile whose own frames fail, golden or reject', () => {
     const problems = problemsOf({
       golden: [golden('02010200'), { ...golden('02010201'), verdict: 'tag', fields: { kind: 3 } }],

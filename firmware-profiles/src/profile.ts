@@ -229,6 +229,21 @@ export interface CommandSpec {
   readonly answer?: readonly AnswerSpec[]
   /** What the command does to a simulated reader. */
   readonly effect?: 'start' | 'stop' | 'round' | 'boot'
+  /** What it sets is kept in memory that wears out: it is sent only when needed. */
+  readonly stored?: StoredSpec
+}
+
+interface StoredSpec {
+  /** How to read what is stored. */
+  readonly query?: StoredQuery
+}
+
+/** The reply to `command` holds what is stored as `bytes` bytes of its frame from `reply` on, as the frame sent does from `sent` on. */
+interface StoredQuery {
+  readonly command: string
+  readonly reply: number
+  readonly sent: number
+  readonly bytes: number
 }
 
 interface ExpectSpec {

@@ -1,5 +1,6 @@
-import type { Decoded, Driver } from '@biotrakr/firmware-profiles'
+import type { Decoded, Driver, Fields } from '@biotrakr/firmware-profiles'
 
+import type { ReaderAntennas } from './reader-antennas.ts'
 import type { ReaderFacts } from './reader-facts.ts'
 import type { ReaderPlan } from './reader-plan.ts'
 import type { ReaderTalk } from './reader-talk.ts'
@@ -9,6 +10,7 @@ interface InventoryOptions {
   readonly plan: ReaderPlan
   readonly talk: ReaderTalk
   readonly facts: ReaderFacts
+  readonly antennas: ReaderAntennas
 }
 
 const SILENT_INTERVALS = 3
@@ -67,17 +69,38 @@ export class ReaderInventory {
     if (this.#isInRound && verdict === 'roundEnd') this.#roundAtMs = nowMs + this.#pauseMs
   }
 
+  /** One turn: the whole list, where it is for one antenna then for the next of them. */
   #ask(nowMs: number): void {
-    const { plan, talk, facts, driver } = this.#options
+    const { plan, talk, facts, driver, antennas } = this.#options
     this.#roundAtMs = undefined
     this.#isInRound = false
-    talk.run(plan.poll, nowMs, {
-      heard: (fields) => facts.measure(fields),
+    const antenna = plan.pollsEachAntenna ? antennas.next(nowMs) : undefined
+    const heard = (fields: Fields) => facts.measure(fields)
+    if (antenna === undefined) {
+      const done = () =>
+        this.#turned(plan.poll.at(-1)?.answered === false && driver.lifecycle.inventory === 'roundLoop')
+      talk.run(plan.poll, nowMs, { heard, done })
+      return
+    }
+    const commands = plan.poll.map((command) => ({ ...command, antenna }))
+    talk.run(commands, nowMs, {
+      heard,
       done: () => {
-        this.#isInRound = plan.poll.at(-1)?.answered === false && driver.lifecycle.inventory === 'roundLoop'
-        this.#roundAtMs = talk.nowMs + (this.#isInRound ? this.#roundMs : this.#pauseMs)
+        antennas.worked(antenna)
+        this.#turned(plan.poll.at(-1)?.answered === false && driver.lifecycle.inventory === 'roundLoop')
+      },
+      // The rest of the list would be for the antenna before.
+      refused: (_command, outcome) => {
+        antennas.refused(antenna, outcome, talk.nowMs)
+        this.#turned(false)
+        return false
       },
     })
+  }
+
+  #turned(isInRound: boolean): void {
+    this.#isInRound = isInRound
+    this.#roundAtMs = this.#options.talk.nowMs + (isInRound ? this.#roundMs : this.#pauseMs)
   }
 
   #askHealth(nowMs: number): void {

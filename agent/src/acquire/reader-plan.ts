@@ -17,19 +17,30 @@ export interface ReaderSettings {
   readonly parameters?: Params | undefined
 }
 
+/** A command, and where it is for one antenna, for which. */
+export interface PlannedCommand extends CommandInfo {
+  readonly antenna?: number
+}
+
 /** What will be sent when; checked against the profile as a whole before anything is sent. */
 export interface ReaderPlan {
   readonly identify: readonly CommandInfo[]
-  readonly open: readonly CommandInfo[]
+  readonly open: readonly PlannedCommand[]
   readonly start: readonly CommandInfo[]
   readonly poll: readonly CommandInfo[]
+  /** True: `poll` is for one antenna, and repeated for each. */
+  readonly pollsEachAntenna: boolean
+  /** True: the inventory can do without an antenna whose settings the reader refused. */
+  readonly canLeaveOutAntennas: boolean
   /** After the reader restarted by itself. */
-  readonly onBoot: readonly CommandInfo[]
+  readonly onBoot: readonly PlannedCommand[]
   readonly health: readonly CommandInfo[]
   readonly close: readonly CommandInfo[]
   /** Those of `close` that switch the radio off. */
   readonly stop: readonly CommandInfo[]
-  /** Values for every command but `baud`, which is the line's. */
+  /** Antennas in use, from 1. */
+  readonly antennas: readonly number[]
+  /** Values for every command but `baud`, which is the line's, and `antenna`, which is each in turn. */
   readonly params: Params
   /** False: a region is needed and not given, so only `identify` and `stop` may be sent. */
   readonly mayTransmit: boolean
@@ -48,18 +59,25 @@ export function planReader(driver: Driver, settings: ReaderSettings): ReaderPlan
   const mayTransmit = settings.region !== undefined || !needsRegion(driver)
   const listed = (names: readonly string[]) =>
     names.flatMap((name) => driver.commands.get(name) ?? []).filter((command) => !isLeftOut(command, params))
-  const open = listed(lifecycle.open)
+  const each = (command: CommandInfo): PlannedCommand[] =>
+    command.perAntenna ? settings.antennas.map((antenna) => ({ ...command, antenna })) : [command]
+  const open = listed(lifecycle.open).flatMap(each)
   const start = listed(lifecycle.start)
+  const poll = listed(lifecycle.poll)
   const close = listed(lifecycle.close)
+  const pollsEachAntenna = poll.some(({ perAntenna }) => perAntenna)
   const plan: ReaderPlan = {
     identify: listed(lifecycle.identify).filter(({ radiates }) => !radiates || mayTransmit),
     open,
     start,
-    poll: listed(lifecycle.poll),
-    onBoot: lifecycle.onBoot.length > 0 ? listed(lifecycle.onBoot) : [...open, ...start],
+    poll,
+    pollsEachAntenna,
+    canLeaveOutAntennas: pollsEachAntenna || [...start, ...poll].some(({ name }) => takesAntennas(driver, name)),
+    onBoot: lifecycle.onBoot.length > 0 ? listed(lifecycle.onBoot).flatMap(each) : [...open, ...start],
     health: listed(lifecycle.health),
     close,
     stop: close.filter(({ effect, radiates }) => effect === 'stop' && !radiates),
+    antennas: settings.antennas,
     params,
     mayTransmit,
   }
@@ -92,6 +110,11 @@ function isLeftOut({ needs }: CommandInfo, params: Params): boolean {
   return needs.some((name) => OPTIONAL.has(name) && !(name in params))
 }
 
+function takesAntennas({ document }: Driver, command: string): boolean {
+  const parts = document.commands[command]?.send ?? []
+  return parts.some((part) => typeof part === 'object' && 'param' in part && part.param === 'antennas')
+}
+
 function settingProblems(driver: Driver, { region, powerDbm, antennas, parameters }: ReaderSettings): string[] {
   const { limits } = driver
   const problems: string[] = []
@@ -117,6 +140,7 @@ function powerProblems({ limits }: Driver, powerDbm: number): string[] {
 }
 
 function parameterProblems({ document }: Driver, name: string, value: Params[string]): string[] {
+  if (name === 'antenna') return ['antenna is no parameter of its own: the antennas in use are named elsewhere']
   const known = document.parameters?.[name]
   if (known === undefined) return [`the profile has no parameter ${name}`]
   if (typeof value !== 'number') return []
@@ -128,8 +152,10 @@ function missingProblems({ params, mayTransmit, ...lists }: ReaderPlan): string[
   const given = new Set([...Object.keys(params), 'baud'])
   const { identify, stop, open, start, poll, onBoot, health, close } = lists
   const sent = new Set([identify, stop, ...(mayTransmit ? [open, start, poll, onBoot, health, close] : [])].flat())
-  return [...sent].flatMap(({ name, needs }) => {
-    const missing = needs.filter((param) => !given.has(param))
+  const turns = new Set<CommandInfo>([open, onBoot, poll].flat())
+  return [...sent].flatMap((command) => {
+    const { name, needs } = command
+    const missing = needs.filter((param) => !given.has(param) && !(param === 'antenna' && turns.has(command)))
     return missing.length === 0 ? [] : [`command ${name} needs ${missing.join(', ')}`]
   })
 }

@@ -51,6 +51,14 @@ describe('what becomes of a tag report', () => {
     from({ ...TAG, antenna: 3 }, 0)
     from({ epc: TAG.epc }, 0)
     from({ ...TAG, epc: '' }, 0)
-    expect(counts).toEqual({ readings: 0, unknownTags: 1, unmapped: 2, unusable: 1, impossibleRssi: 0 })
+    expect(counts).toEqual({
+      readings: 0,
+      unknownTags: 1,
+      unmapped: 2,
+      unusable: 1,
+      impossibleRssi: 0,
+      firstSightings: 0,
+      repeats: 0,
+    })
   })
 })

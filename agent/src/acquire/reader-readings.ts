@@ -1,6 +1,7 @@
 import type { Driver, TagReport } from '@biotrakr/firmware-profiles'
 import type { Reading, ReceiverId, TagId } from '@biotrakr/shared'
 
+import type { Sightings } from './reader-sightings.ts'
 import { type AllowList, isRssi } from './source.ts'
 
 /**
@@ -15,6 +16,8 @@ interface ReadingsOptions {
   readonly receivers: ReadonlyMap<number, ReceiverId>
   readonly allow: AllowList
   readonly tagOf: TagOf
+  /** Without it every report counts. */
+  readonly sightings?: Sightings
 }
 
 export interface ReadingCounts {
@@ -27,7 +30,13 @@ export interface ReadingCounts {
   unmapped: number
   /** Readings whose signal strength cannot be one; they count as presence. */
   impossibleRssi: number
+  /** Reports withheld as the first sighting of a tag, where a damaged frame can look like one. */
+  firstSightings: number
+  /** Reports that say no more than one of a moment ago did: a card that lies on its reader. */
+  repeats: number
 }
+
+const COUNTED_AS = { first: 'firstSightings', repeat: 'repeats' } as const
 
 export interface Readings {
   readonly counts: Readonly<ReadingCounts>
@@ -39,13 +48,21 @@ export interface Readings {
  * Turns what readers report into readings. Strength is dBm only where the reader itself reports dBm or the profile vouches
  * for its scale; any other number stays the reader's own.
  */
-export function createReadings({ driver, receivers, allow, tagOf }: ReadingsOptions): Readings {
+export function createReadings({ driver, receivers, allow, tagOf, sightings }: ReadingsOptions): Readings {
   const { unit, calibrated } = driver.rssi
   const isDbm = unit === 'dBm' || calibrated
   const [only] = receivers.size === 1 ? receivers.values() : []
-  const counts: ReadingCounts = { readings: 0, unknownTags: 0, unusable: 0, unmapped: 0, impossibleRssi: 0 }
+  const counts: ReadingCounts = {
+    readings: 0,
+    unknownTags: 0,
+    unusable: 0,
+    unmapped: 0,
+    impossibleRssi: 0,
+    firstSightings: 0,
+    repeats: 0,
+  }
 
-  function forget(why: 'unknownTags' | 'unusable' | 'unmapped'): undefined {
+  function forget(why: Exclude<keyof ReadingCounts, 'readings' | 'impossibleRssi'>): undefined {
     counts[why] += 1
   }
 
@@ -69,13 +86,17 @@ export function createReadings({ driver, receivers, allow, tagOf }: ReadingsOpti
       // A reader with one antenna does not say which.
       const receiver = antenna === undefined ? only : receivers.get(antenna)
       if (receiver === undefined) return forget('unmapped')
+      const signal = strength(report)
+      const isPresence = Object.keys(signal).length === 0 && phaseDeg === undefined
+      const sighting = sightings?.judge(tag, receiver, isPresence) ?? 'news'
+      if (sighting !== 'news') return forget(COUNTED_AS[sighting])
       counts.readings += 1
       return {
         tag,
         receiver,
         atMs,
         medium: 'RFID',
-        ...strength(report),
+        ...signal,
         ...(phaseDeg !== undefined && { phaseDeg }),
         ...(freqKHz !== undefined && { freqKHz }),
         ...(readerTimeMs !== undefined && { readerTimeMs }),

@@ -1,5 +1,6 @@
 import type { FramerCounters, TagReport } from '@biotrakr/firmware-profiles'
 
+import type { AntennaTrouble } from './reader-antennas.ts'
 import type { ReaderAlarm, ReaderIdentity } from './reader-facts.ts'
 
 /** What happened on the line. `monoMs`: monotonic milliseconds, never stepping back. */
@@ -51,4 +52,8 @@ export interface SessionStatus {
   readonly complaints: number
   /** Commands kept back for want of a region. */
   readonly withheld: number
+  /** Antennas that the reader refuses to work with. */
+  readonly antennaTroubles: readonly AntennaTrouble[]
+  /** Settings not written to the reader's memory because it had them. */
+  readonly spared: number
 }

@@ -1,9 +1,10 @@
 import type { CommandInfo, Decoded, Driver } from '@biotrakr/firmware-profiles'
 
+import { ReaderAntennas, refusalWords } from './reader-antennas.ts'
 import type { Outcome } from './reader-exchange.ts'
 import { ReaderFacts } from './reader-facts.ts'
 import { ReaderInventory } from './reader-inventory.ts'
-import type { ReaderPlan } from './reader-plan.ts'
+import type { PlannedCommand, ReaderPlan } from './reader-plan.ts'
 import type { LineSettings } from './reader-port.ts'
 import { LineProbe } from './reader-probe.ts'
 import type {
@@ -13,6 +14,7 @@ import type {
   SessionPhase,
   SessionStatus,
 } from './reader-session-types.ts'
+import { StoredSettings } from './reader-stored.ts'
 import { ReaderTalk } from './reader-talk.ts'
 
 interface SessionOptions {
@@ -48,6 +50,8 @@ export class ReaderSession {
   readonly #talk: ReaderTalk
   readonly #inventory: ReaderInventory
   readonly #facts = new ReaderFacts()
+  readonly #antennas: ReaderAntennas
+  readonly #stored: StoredSettings
   #actions: SessionAction[] = []
   #nowMs = 0
   #phase: SessionPhase = 'closed'
@@ -69,16 +73,20 @@ export class ReaderSession {
     this.#driver = driver
     this.#plan = plan
     this.#probe = new LineProbe(bauds, driver.layouts)
+    this.#antennas = new ReaderAntennas(plan.antennas)
     this.#talk = new ReaderTalk({
       driver,
       plan,
+      antennas: this.#antennas,
       minGapMs,
       probe: this.#probe,
       send: (bytes) => this.#actions.push({ kind: 'send', bytes }),
       frame: (decoded) => this.#frame(decoded),
       unfit: (why) => this.#fail('refused', why),
     })
-    this.#inventory = new ReaderInventory({ driver, plan, talk: this.#talk, facts: this.#facts })
+    const parts = { driver, talk: this.#talk, facts: this.#facts }
+    this.#stored = new StoredSettings(parts)
+    this.#inventory = new ReaderInventory({ ...parts, plan, antennas: this.#antennas })
   }
 
   /** How the line is to be opened. */
@@ -109,6 +117,8 @@ export class ReaderSession {
       restarts: this.#restarts,
       complaints: this.#complaints,
       withheld: this.#talk.withheld,
+      antennaTroubles: this.#antennas.troubles,
+      spared: this.#stored.spared,
     }
   }
 
@@ -157,7 +167,8 @@ export class ReaderSession {
     const isTouched = this.#isTouched
     this.#leave()
     // Whatever the reader does by now, nobody will listen: it must not transmit meanwhile.
-    if (isTouched) for (const command of this.#plan.stop) this.#talk.send(command)
+    const stops = isTouched ? this.#plan.stop.filter((command) => !this.#stored.isConfirmed(command)) : []
+    for (const command of stops) this.#talk.send(command)
     this.#actions.push({ kind: 'fail', failure, why })
   }
 
@@ -234,7 +245,10 @@ export class ReaderSession {
     }
     this.#enter('setup')
     this.#isTouched = true
+    this.#antennas.begin()
+    this.#stored.begin()
     this.#talk.run(this.#isRestart ? onBoot : [...open, ...start], this.#nowMs, {
+      stored: this.#stored,
       done: () => this.#runInventory(),
       refused: (command, outcome) => this.#refused(command, outcome),
     })
@@ -256,15 +270,21 @@ export class ReaderSession {
     })
   }
 
-  #refused(command: CommandInfo, outcome: Exclude<Outcome, { kind: 'ok' }>): void {
+  /** @returns true when the set-up can go on without the antenna that the command was for */
+  #refused({ name, antenna }: PlannedCommand, outcome: Exclude<Outcome, { kind: 'ok' }>): boolean {
     if (outcome.kind === 'silent') {
-      this.#fail('silent', `no answer to ${command.name}`)
-      return
+      this.#fail('silent', `no answer to ${name}`)
+      return false
+    }
+    const reason = refusalWords(outcome)
+    if (antenna !== undefined && this.#plan.canLeaveOutAntennas && this.#antennas.exclude(antenna, outcome)) {
+      this.#actions.push({ kind: 'notice', text: `antenna ${antenna} is not used: it refused ${name}: ${reason}` })
+      return true
     }
     const { error } = outcome.reply
-    const reason = error === undefined ? 'no reason given' : (error.text ?? `error ${error.code}`)
     const action = error?.action === undefined ? '' : `. ${error.action}`
-    this.#fail('refused', `the reader refused ${command.name}: ${reason}${action}`)
+    this.#fail('refused', `the reader refused ${name}: ${reason}${action}`)
+    return false
   }
 
   #hear(bytes: Uint8Array): void {
@@ -348,7 +368,7 @@ export class ReaderSession {
     this.#inventory.end()
     this.#stopByMs = this.#nowMs + STOP_MS
     this.#talk.conclude(this.#nowMs + CONCLUDE_MS, () =>
-      this.#talk.run(this.#plan.close, this.#talk.nowMs, { done: () => this.#finishStop() }),
+      this.#talk.run(this.#plan.close, this.#talk.nowMs, { stored: this.#stored, done: () => this.#finishStop() }),
     )
   }
 

@@ -2,13 +2,14 @@ import type { CommandInfo, Decoded, Driver, Fields, Framer, FramerCounters } fro
 import { explainError } from '@biotrakr/shared'
 
 import { Exchange, type Outcome } from './reader-exchange.ts'
-import type { ReaderPlan } from './reader-plan.ts'
+import type { PlannedCommand, ReaderPlan } from './reader-plan.ts'
 import type { LineProbe } from './reader-probe.ts'
 
 interface TalkOptions {
   readonly driver: Driver
   readonly plan: ReaderPlan
   readonly probe: LineProbe
+  readonly antennas: { readonly inUse: readonly number[] }
   /**
    * Least silence taken for a gap within a frame: what stands between the reader and this process (a USB adapter's
    * latency timer, a network) holds bytes back for longer than most profiles' gap.
@@ -25,8 +26,16 @@ export interface Run {
   done(): void
   /** Fields of each reply that means success. */
   heard?(fields: Fields): void
-  /** Called instead of going on when the reader does not carry out a command that is not optional. */
-  refused?(command: CommandInfo, outcome: Exclude<Outcome, { kind: 'ok' }>): void
+  /**
+   * Called when the reader does not carry out a command that is not optional; goes on with the next only when this
+   * returns true.
+   */
+  refused?(command: PlannedCommand, outcome: Exclude<Outcome, { kind: 'ok' }>): boolean
+  /** Whether a command is to be sent at all, and who is told when it was carried out. */
+  readonly stored?: {
+    check(command: PlannedCommand, then: (isNeeded: boolean) => void): void
+    written(command: PlannedCommand): void
+  }
 }
 
 /** What goes over the line in both directions: frames in, commands out, and nothing out that needs a region not given. */
@@ -129,35 +138,55 @@ export class ReaderTalk {
   }
 
   /** Asks one after the other. */
-  run(commands: readonly CommandInfo[], nowMs: number, run: Run): void {
+  run(commands: readonly PlannedCommand[], nowMs: number, run: Run): void {
+    this.nowMs = nowMs
     const [command, ...rest] = commands
     if (command === undefined) {
       run.done()
       return
     }
-    this.ask(command, nowMs, (outcome) => {
+    const goOn = (isNeeded: boolean) => {
+      if (isNeeded) this.#step(command, run, () => this.run(rest, this.nowMs, run))
+      else this.run(rest, this.nowMs, run)
+    }
+    if (run.stored) run.stored.check(command, goOn)
+    else goOn(true)
+  }
+
+  #step(command: PlannedCommand, run: Run, next: () => void): void {
+    this.ask(command, this.nowMs, (outcome) => {
       if (outcome.kind === 'ok') {
+        run.stored?.written(command)
         if (outcome.reply) run.heard?.(outcome.reply.fields)
-      } else if (run.refused && !command.optional) {
-        run.refused(command, outcome)
+      } else if (run.refused && !command.optional && !run.refused(command, outcome)) {
         return
       }
-      this.run(rest, this.nowMs, run)
+      next()
     })
   }
 
   /** The one place from which anything is sent. */
-  send(command: CommandInfo): void {
-    const { driver, plan, probe } = this.#options
+  send(command: PlannedCommand): void {
+    const { plan } = this.#options
     if (!plan.mayTransmit && (command.radiates || !this.#harmless.has(command.name))) {
       this.withheld += 1
       return
     }
+    const bytes = this.encode(command)
+    if (bytes) this.#options.send(bytes)
+  }
+
+  /** The command as it is sent; undefined, and told, when it cannot be written. */
+  encode(command: PlannedCommand): Uint8Array | undefined {
+    const { driver, plan, probe, antennas } = this.#options
+    const { antenna } = command
+    const inTurn = antenna === undefined ? {} : { antenna }
     try {
-      const values = { ...plan.params, baud: probe.baud }
-      this.#options.send(driver.encode(command.name, values, { layout: probe.layout }))
+      const values = { ...plan.params, antennas: antennas.inUse, baud: probe.baud, ...inTurn }
+      return driver.encode(command.name, values, { layout: probe.layout })
     } catch (error) {
       this.#options.unfit(explainError(error))
+      return undefined
     }
   }
 }

@@ -27,15 +27,16 @@ interface WordsInput {
 /** One plain line for a person: what the reader does, or why it does not. */
 export function readerWords({ profileName, address, readings, problem, session }: WordsInput): string {
   const who = identityWords(session.identity) || profileName
-  const { phase, alarm, baud, noiseBytes, measured } = session
+  const { phase, alarm, baud, noiseBytes, measured, antennaTroubles } = session
   if (phase === 'held') {
     return `${who} at ${address} answers, but is not started: no region is set, and without one nothing may be transmitted`
   }
   if (phase !== 'running') return problem ?? PROGRESS[phase](address, baud)
   const temperature = measured['temperatureC'] === undefined ? '' : `, ${measured['temperatureC']} °C`
   const complaint = alarm === undefined ? '' : `; it reports: ${alarm.text}${alarm.action ? ` (${alarm.action})` : ''}`
+  const antennas = antennaTroubles.map(({ antenna, text }) => `; antenna ${antenna} does not work: ${text}`).join('')
   const noise = noiseBytes >= NOISE_BYTES ? `; ${noiseBytes} bytes since the last frame are noise` : ''
-  return `${who} at ${address}, ${readings} readings${temperature}${complaint}${noise}`
+  return `${who} at ${address}, ${readings} readings${temperature}${complaint}${antennas}${noise}`
 }
 
 const PROGRESS: Readonly<

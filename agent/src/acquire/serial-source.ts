@@ -18,6 +18,7 @@ import type { OpenPort, Port, PortEvents } from './reader-port.ts'
 import { createReadings, type ReadingCounts, type Readings, type TagOf } from './reader-readings.ts'
 import { ReaderSession } from './reader-session.ts'
 import type { SessionAction, SessionEvent, SessionFailure, SessionStatus } from './reader-session-types.ts'
+import { createSightings, needsSecondSighting } from './reader-sightings.ts'
 import { identityWords, readerWords } from './reader-words.ts'
 import { openSerialPort } from './serial-port.ts'
 import type { AllowList, Source, SourceStatus } from './source.ts'
@@ -130,7 +131,8 @@ class Supervisor implements SerialSource {
       bauds: isTcp ? bauds.slice(0, 1) : bauds,
       minGapMs: isTcp ? TCP_GAP_MS : SERIAL_GAP_MS,
     })
-    this.#readings = createReadings(options)
+    const sightings = createSightings({ needsSecond: needsSecondSighting(driver.document), clock })
+    this.#readings = createReadings({ ...options, sightings })
   }
 
   /** Returns at once: a reader that is not there yet is waited for. */
