@@ -97,6 +97,8 @@ export interface TagWindow {
   readonly moving?: boolean
   /** Sorted by receiver; empty when the tag has gone silent. */
   readonly sightings: readonly Sighting[]
+  /** Rooms that named themselves to the tag or by its place: infrared or LF room id, dock. */
+  readonly namedRooms?: readonly RoomId[]
 }
 
 /** The answer: which room a tag is in, or that this is not known and why. */

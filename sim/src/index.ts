@@ -5,5 +5,7 @@ export { createLlrpReader, type LlrpReader, type LlrpReaderOptions, type LlrpRea
 export type { WardOptions } from './options.ts'
 export { createReader, type ReaderOptions, type SimulatedReader } from './reader.ts'
 export { createWardScorer, type TagTruth, type WardScore, type WardScorer, wardTruth } from './score.ts'
+export { type OutsideOptions, readingsFromOutside, type SurveyOptions, type SurveyStop, surveyWard } from './survey.ts'
 export { createWard, type Truth, type Ward } from './ward.ts'
 export { bthomePayload, createWardAir } from './ward-air.ts'
+export { createWardThings, type WardReader, type WardThings } from './ward-things.ts'

@@ -1,23 +1,29 @@
-import type { Method, Reason, RoomId, SiteMap, TagId, TagWindow } from '@biotrakr/shared'
+import type { Method, Reason, ReceiverId, RoomId, SiteMap, TagId, TagWindow } from '@biotrakr/shared'
 
-import { type Candidate, indexRooms, type RoomIndex, rankRooms } from './rooms.ts'
-import { listen, NO_SIGNAL, type Signal } from './signal.ts'
+import { confidenceOf, slotOf } from './belief.ts'
+import { createEngine, createTrack, type Engine, relax, step, type Track } from './engine.ts'
+import { migrate } from './migrate.ts'
+import { indexAt } from './numbers.ts'
+import { reportDown } from './receivers.ts'
 
 /**
- * Where a tag is, from what the receivers heard of it: the room of the strongest receiver over the last seconds, left
- * only for a room that is clearly stronger for a while. Rooms come from the site map alone; without evidence the answer
- * is "unknown" and why. The same windows give the same answers.
+ * Where a tag is, from what the receivers heard of it: a probability for every room, from the site map and, where there
+ * is one, its survey. The answer is the room that is likely enough, or that this is not known and why. The same windows
+ * give the same answers.
  */
 export interface Located {
   readonly tag: TagId
   /** Null = unknown; `reason` says why. */
   readonly room: RoomId | null
+  /** With a room, `receiver_down` says that none of its own receivers is heard: the answer rests on its neighbours. */
   readonly reason: Reason
   readonly method: Method
-  /** Probability that the room is right, per mille; 0 when it is unknown. */
+  /** Probability that the answer is right, per mille; of being outside, too; 0 when it is unknown. */
   readonly confidence: number
   /** Event time, wall milliseconds: that of the window. */
   readonly atMs: number
+  /** The likeliest room even where it is too unlikely to be answered, or the last one of a silent tag; null = none. */
+  readonly likeliest: RoomId | null
 }
 
 /**
@@ -26,130 +32,141 @@ export interface Located {
  */
 export interface LocateState {
   readonly maxTags: number
+  /** A room less likely than this, 0-1, is not answered. */
+  readonly minConfidence: number
   /** Least recently heard first. */
   readonly tracks: Map<TagId, Track>
   /** Tags forgotten to make room for others. */
-  readonly evicted: number
-  readonly index: RoomIndex | undefined
+  evicted: number
+  /** Tags met so far: their numbers. */
+  met: number
+  engine: Engine | undefined
 }
 
-interface Track {
-  readonly atMs: number
-  readonly signal: Signal
-  readonly room: RoomId | undefined
-  /** A stronger room, and for how long it has been one without a break. */
-  readonly rival: { readonly room: RoomId; readonly heldMs: number } | undefined
-  /** For how much longer the tag counts as moving, milliseconds. */
-  readonly movingMs: number
+interface StateOptions {
+  /** Tags remembered; beyond it the least recently heard is forgotten; default 10,000. */
+  readonly maxTags?: number
+  /** Default .5; rules that act on people ask for .9. */
+  readonly minConfidence?: number
 }
 
-/** Memory of the smoothing, milliseconds: a tag at rest is averaged for long, a moving one must be followed. */
-const MEMORY_MS = { rest: 6000, moving: 2500 }
-/** A window's age counts within these bounds: a tag that is heard every ten seconds keeps a memory of several windows. */
-const STEP_MS = { min: 1000, max: 3000 }
-/** What was heard before so long a pause says nothing any more. */
-const PAUSE_MS = 60_000
-/** One motion bit holds for this long, as most adverts carry none. */
-const MOVING_MS = 6000
-const MARGIN_DB = { rest: 4, moving: 2 }
-const HOLD_MS = { rest: 4000, moving: 1000 }
-/** Below this no receiver of a room really hears the tag. */
-const WEAKEST_DBM = -100
+/** An answer that stands is kept down to this share of the confidence that it needed: no flicker at the border. */
+const KEPT_SHARE = 0.8
 
-/** @param options.maxTags tags remembered; beyond it the least recently heard is forgotten; default 10,000 */
-export function emptyState({ maxTags = 10_000 }: { readonly maxTags?: number } = {}): LocateState {
-  return { maxTags, tracks: new Map(), evicted: 0, index: undefined }
+export function emptyState({ maxTags = 10_000, minConfidence = 0.5 }: StateOptions = {}): LocateState {
+  return { maxTags, minConfidence, tracks: new Map(), evicted: 0, met: 0, engine: undefined }
 }
+
+export interface LocateOptions {
+  /** Receivers known to be down from their own link or heartbeat: left out at once, without waiting for statistics. */
+  readonly down?: ReadonlySet<ReceiverId>
+}
+
+const NO_RECEIVERS: ReadonlySet<ReceiverId> = new Set()
 
 /**
  * Takes one window of one tag.
- * @param map a checked site map; a receiver that it lacks, or that it gives no room, is no evidence
+ * @param map a checked site map; a receiver that it lacks, or that it gives no room and no survey, is no evidence
  * @param window an empty one means that the tag has gone silent
  */
 export function locate(
   map: SiteMap,
   state: LocateState,
   window: TagWindow,
+  { down = NO_RECEIVERS }: LocateOptions = {},
 ): { readonly state: LocateState; readonly located: Located } {
-  const index = state.index?.map === map ? state.index : indexRooms(map)
-  const before = state.tracks.get(window.tag)
-  state.tracks.delete(window.tag)
+  const engine = engineFor(map, state)
+  reportDown(engine.watch, engine.model, down)
+  const known = state.tracks.get(window.tag)
   if (window.sightings.length === 0) {
-    return { state: { ...state, index }, located: unknown(window, 'not_heard') }
+    if (known) relax(engine, known, window.atMs)
+    return { state, located: unknown(window, 'not_heard', known && roomOf(engine, known.answer)) }
   }
-  const track = advance(before, onlyMapped(window, index))
-  const ranked = rankRooms(index, track.signal, track.movingMs > 0)
-  const settled = settle(track, ranked, window.atMs - (before?.atMs ?? window.atMs))
-  state.tracks.set(window.tag, settled)
+  const track = known ?? meet(state, engine)
+  state.tracks.delete(window.tag)
+  state.tracks.set(window.tag, track)
+  forgetOne(state)
+  const looked = step(engine, track, { window, alone: state.tracks.size === 1 })
   return {
-    state: { ...state, index, evicted: state.evicted + makeRoom(state) },
-    located: answer(window, settled, ranked),
+    state,
+    located: looked
+      ? answer(engine, track, { window, minConfidence: state.minConfidence })
+      : deaf(engine, track, window),
   }
 }
 
-function makeRoom({ tracks, maxTags }: LocateState): number {
-  const [oldest] = tracks.keys()
-  if (tracks.size <= maxTags || oldest === undefined) return 0
-  tracks.delete(oldest)
-  return 1
+function engineFor(map: SiteMap, state: LocateState): Engine {
+  if (state.engine?.map === map) return state.engine
+  const engine = createEngine(map)
+  if (state.engine) migrate(state.engine, engine, state.tracks)
+  state.engine = engine
+  return engine
 }
 
-/** Strangers must not crowd the ward's own receivers out of a tag's memory. */
-function onlyMapped(window: TagWindow, { roomOf }: RoomIndex): TagWindow {
-  return { ...window, sightings: window.sightings.filter(({ receiver }) => roomOf.has(receiver)) }
+function meet(state: LocateState, { model }: Engine): Track {
+  state.met += 1
+  return createTrack(model, state.met)
 }
 
-/** A clock that stepped back counts as no time passed. */
-function advance(before: Track | undefined, window: TagWindow): Track {
-  const fresh = { atMs: window.atMs, signal: NO_SIGNAL, room: undefined, rival: undefined, movingMs: 0 }
-  const pausedMs = window.atMs - (before?.atMs ?? window.atMs)
-  const track = before && pausedMs <= PAUSE_MS ? before : fresh
-  const movingMs = window.moving === undefined ? Math.max(0, track.movingMs - Math.max(0, pausedMs)) : 0
-  const stillMovingMs = window.moving ? MOVING_MS : movingMs
-  const memoryMs = stillMovingMs > 0 ? MEMORY_MS.moving : MEMORY_MS.rest
-  const stepMs = Math.min(Math.max(pausedMs, STEP_MS.min), STEP_MS.max)
-  return {
-    ...track,
-    atMs: window.atMs,
-    signal: listen(track.signal, window, Math.exp(-stepMs / memoryMs)),
-    movingMs: stillMovingMs,
-  }
+function forgetOne(state: LocateState): void {
+  const [oldest] = state.tracks.keys()
+  if (state.tracks.size <= state.maxTags || oldest === undefined) return
+  state.tracks.delete(oldest)
+  state.evicted += 1
 }
 
-/** Keeps the room unless another is stronger by the margin for the hold time, or the room is heard no more. */
-function settle(track: Track, ranked: readonly Candidate[], pausedMs: number): Track {
-  const best = ranked[0]
-  const own = ranked.find(({ room }) => room === track.room)
-  if (!best || best === own) return { ...track, rival: undefined }
-  if (!own) return { ...track, room: best.room, rival: undefined }
-  const mode = track.movingMs > 0 ? 'moving' : 'rest'
-  if (best.dbm - own.dbm < MARGIN_DB[mode]) return { ...track, rival: undefined }
-  const heldMs = track.rival?.room === best.room ? track.rival.heldMs + Math.max(0, pausedMs) : 0
-  if (heldMs < HOLD_MS[mode]) return { ...track, rival: { room: best.room, heldMs } }
-  return { ...track, room: best.room, rival: undefined }
+function roomOf({ model }: Engine, room: number): RoomId | undefined {
+  return model.layout.rooms[room]
 }
 
-function answer(window: TagWindow, { room }: Track, ranked: readonly Candidate[]): Located {
-  const own = ranked.find((candidate) => candidate.room === room)
-  if (!own) return unknown(window, 'not_calibrated')
-  if (own.dbm < WEAKEST_DBM) return unknown(window, 'low_evidence')
-  const other = ranked.find((candidate) => candidate.room !== room)
+/** Only strangers heard it, or only receivers that are left out. */
+function deaf(engine: Engine, track: Track, window: TagWindow): Located {
+  track.told = false
+  const last = roomOf(engine, track.answer)
+  return unknown(window, engine.heard.all > 0 ? 'receiver_down' : 'not_calibrated', last)
+}
+
+interface Asked {
+  readonly window: TagWindow
+  readonly minConfidence: number
+}
+
+function answer(engine: Engine, track: Track, { window, minConfidence }: Asked): Located {
+  const confidence = confidenceIn(engine, track)
+  const room = roomOf(engine, track.answer)
+  track.told = confidence >= minConfidence * (track.told ? KEPT_SHARE : 1)
+  if (!track.told) return unknown(window, 'ambiguous', room)
+  const perMille = Math.round(1000 * Math.min(confidence, 0.999))
+  if (room === undefined) return { ...unknown(window, 'outside', undefined), confidence: perMille }
   return {
     tag: window.tag,
-    room: own.room,
-    reason: 'none',
+    room,
+    reason: isDeafRoom(engine, track.answer) ? 'receiver_down' : 'none',
     method: window.medium,
-    confidence: confidenceOf(own.dbm - (other?.dbm ?? WEAKEST_DBM)),
+    confidence: perMille,
     atMs: window.atMs,
+    likeliest: room,
   }
 }
 
-/** Fitted on simulated wards: the share of right answers at each lead over the next room. Never certain. */
-function confidenceOf(leadDb: number): number {
-  const probability = 1 / (1 + Math.exp(-(0.3 + leadDb / 4.6)))
-  return Math.round(1000 * Math.min(0.99, Math.max(0.05, probability)))
+/** The answer filter is too sure of itself the longer it walks; the power was fitted on surveys and simulated wards. */
+function confidenceIn({ model }: Engine, { belief, motion, answer: own }: Track): number {
+  const sure = Math.max(motion.rest, Math.max(0, 1 - model.trust.error / 0.1))
+  return confidenceOf(belief, Math.max(0, slotOf(belief, own)), 0.5 + 0.4 * sure)
 }
 
-function unknown({ tag, medium, atMs }: TagWindow, reason: Reason): Located {
-  return { tag, room: null, reason, method: medium, confidence: 0, atMs }
+function isDeafRoom({ model, watch }: Engine, room: number): boolean {
+  const { receiverRoom } = model.layout
+  let own = 0
+  let masked = 0
+  for (let i = 0; i < receiverRoom.length; i++) {
+    if (indexAt(receiverRoom, i) !== room) continue
+    own += 1
+    if (watch.masked[i] === 1) masked += 1
+  }
+  return own > 0 && own === masked
+}
+
+function unknown({ tag, medium, atMs }: TagWindow, reason: Reason, last: RoomId | undefined): Located {
+  return { tag, room: null, reason, method: medium, confidence: 0, atMs, likeliest: last ?? null }
 }

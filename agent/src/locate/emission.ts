@@ -1,0 +1,72 @@
+import type { Heard } from './heard.ts'
+import { CELL, type RoomModel, type Table } from './model.ts'
+import { at, indexAt } from './numbers.ts'
+import type { Offset } from './offset.ts'
+
+/**
+ * Log-likelihood of what was heard, if the tag is in a room. A room without typical places is judged as a whole.
+ * @param room number of a room of the model, the last one is outside
+ */
+export function logLikelihood(model: RoomModel, room: number, evidence: Evidence): number {
+  const weight = model.trust.spots
+  const from = indexAt(model.spotStart, room)
+  const to = indexAt(model.spotStart, room + 1)
+  const whole = weight < 1 || from === to ? rowLikelihood(model.rooms, room, evidence) : 0
+  if (weight === 0 || from === to) return whole
+  return (1 - weight) * whole + weight * spotLikelihood(model, { from, to }, evidence)
+}
+
+export interface Evidence {
+  readonly heard: Heard
+  readonly offset: Readonly<Offset>
+  /** Receivers of the model. */
+  readonly receivers: number
+  /** Weight of heard and not heard against power. */
+  readonly heardWeight: number
+}
+
+/** Log of the weighted sum over a room's typical places, without overflow. */
+export function spotLikelihood(
+  { spots, logSpotWeight }: Pick<RoomModel, 'spots' | 'logSpotWeight'>,
+  { from, to }: { readonly from: number; readonly to: number },
+  evidence: Evidence,
+): number {
+  let top = Number.NEGATIVE_INFINITY
+  let sum = 0
+  for (let row = from; row < to; row++) {
+    const log = at(logSpotWeight, row) + rowLikelihood(spots, row, evidence)
+    if (log > top) {
+      sum = sum * Math.exp(top - log) + 1
+      top = log
+    } else sum += Math.exp(log - top)
+  }
+  return top + Math.log(sum)
+}
+
+/**
+ * One row of a table against what was heard: a Gaussian per receiver heard, with the tag's unknown offset integrated
+ * out (it shifts all receivers alike), and how likely each receiver was to hear it or to miss it.
+ */
+export function rowLikelihood({ cells, silence }: Table, row: number, evidence: Evidence): number {
+  const { heard, offset, receivers, heardWeight } = evidence
+  const { rounds, trusted } = heard
+  const base = row * receivers
+  let power = 0
+  let presence = rounds * at(silence, row)
+  let z1 = 0
+  let z2 = 0
+  for (let n = 0; n < trusted; n++) {
+    const cell = (base + indexAt(heard.receivers, n)) * CELL.size
+    const distance = at(heard.dbm, n) - offset.db - at(cells, cell + CELL.mean)
+    const precision = at(cells, cell + CELL.precision)
+    const scaled = distance * precision
+    power -= 0.5 * distance * scaled + at(cells, cell + CELL.halfLogVariance)
+    z1 += scaled
+    z2 += precision
+    const missed = at(cells, cell + CELL.logMissed)
+    presence -= rounds * missed
+    presence += rounds === 1 ? at(cells, cell + CELL.logHeard) : Math.log(-Math.expm1(rounds * missed))
+  }
+  const spread = 1 + offset.variance * z2
+  return power + (offset.variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2 + heardWeight * presence
+}

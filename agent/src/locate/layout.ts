@@ -1,0 +1,53 @@
+import type { ReceiverId, RoomId, SiteMap } from '@biotrakr/shared'
+
+/** A site map by numbers: rooms and receivers in the order of the map. */
+export interface Layout {
+  readonly rooms: readonly RoomId[]
+  readonly receivers: readonly ReceiverId[]
+  readonly roomNumber: ReadonlyMap<RoomId, number>
+  readonly receiverNumber: ReadonlyMap<ReceiverId, number>
+  /** Room in which each receiver stands, -1 = nobody wrote it down. */
+  readonly receiverRoom: Int32Array
+  /** Receivers that hear only what is in their room. */
+  readonly exact: readonly boolean[]
+  /** Whether any receiver has a room: without one, rooms differ by their survey alone. */
+  readonly placed: boolean
+  readonly transit: readonly boolean[]
+  /** From these rooms a way leads out of the building. */
+  readonly exit: readonly boolean[]
+  readonly neighbours: readonly ReadonlySet<number>[]
+}
+
+/** @param map a checked one: it names no room or receiver that it lacks (siteMapSchema) */
+export function layoutOf(map: SiteMap): Layout {
+  const roomNumber = new Map(map.rooms.map(({ id }, i) => [id, i]))
+  const receiverRoom = Int32Array.from(map.receivers, ({ room }) =>
+    room === undefined ? -1 : (roomNumber.get(room) ?? -1),
+  )
+  const neighbours = map.rooms.map(() => new Set<number>())
+  for (const [a, b] of map.adjacency) {
+    const [from, to] = [roomNumber.get(a), roomNumber.get(b)]
+    if (from === undefined || to === undefined || from === to) continue
+    neighbours[from]?.add(to)
+    neighbours[to]?.add(from)
+  }
+  return {
+    rooms: map.rooms.map(({ id }) => id),
+    receivers: map.receivers.map(({ id }) => id),
+    roomNumber,
+    receiverNumber: new Map(map.receivers.map(({ id }, i) => [id, i])),
+    receiverRoom,
+    exact: map.receivers.map(({ exact }) => exact === true),
+    placed: receiverRoom.some((room) => room >= 0),
+    transit: map.rooms.map(({ transit }) => transit),
+    exit: map.rooms.map(({ transit, exit }) => exit ?? transit),
+    neighbours,
+  }
+}
+
+/** How a receiver stands to a room: 0 in it, 1 in a room next to it, 2 elsewhere or nobody knows. */
+export function relation({ receiverRoom, neighbours }: Layout, room: number, receiver: number): 0 | 1 | 2 {
+  const own = receiverRoom[receiver] ?? -1
+  if (own === room) return 0
+  return own >= 0 && neighbours[room]?.has(own) ? 1 : 2
+}

@@ -1,0 +1,210 @@
+import type { SiteMap, Survey, SurveyTrust } from '@biotrakr/shared'
+
+import { type Cells, cellsOf } from './cells.ts'
+import { type Layout, layoutOf } from './layout.ts'
+import { add, at, clamp } from './numbers.ts'
+import { type Passages, passagesOf } from './passages.ts'
+import { emptySpot, type SpotSums } from './spots.ts'
+import { type Sums, sumsFrom } from './sums.ts'
+
+/** Numbers kept per cell of a table, in this order. */
+export const CELL = { mean: 0, precision: 1, halfLogVariance: 2, logHeard: 3, logMissed: 4, size: 5 } as const
+
+/** Flat table [row][receiver][CELL]: what one row of rooms or spots expects of every receiver. */
+export interface Table {
+  readonly cells: Float64Array
+  /** Log-likelihood of hearing nothing from one advert at any receiver that is listened to, per row. */
+  readonly silence: Float64Array
+}
+
+/** Everything that the engine takes from a site map, made once per map. Rooms have numbers, the last is "outside". */
+export interface RoomModel {
+  readonly layout: Layout
+  readonly rooms: Table
+  readonly spots: Table
+  /** Rows of each room in `spots`; one more at the end. */
+  readonly spotStart: Int32Array
+  readonly logSpotWeight: Float64Array
+  readonly passages: Passages
+  /** Belief about a tag that was never heard. */
+  readonly first: Float64Array
+  readonly noise: Float64Array
+  readonly heardAnywhere: Float64Array
+  readonly surveyed: readonly boolean[]
+  readonly trust: SurveyTrust
+  /** Powers to which the likelihood of a second is raised for a walking and for a resting thing. */
+  readonly walkingPower: number
+  readonly restingPower: number
+  /** Whether a receiver says anything about rooms: it stands in one or was surveyed. */
+  readonly useful: Uint8Array
+  /** Rooms in which each receiver is strong, for maps with many rooms. */
+  readonly strongRooms: readonly Int32Array[]
+}
+
+/** What the engine trusts without any survey. */
+export const UNSURVEYED: SurveyTrust = { second: 0.6, stay: 0.12, spots: 0, heard: 0.15, error: 0.3 }
+const OUTSIDE = { mean: -94, variance: 36, heard: 0.15 }
+const UNSURVEYED_BELIEF = 0.3
+/** From so much mean power on, hearing a receiver proposes a room. */
+const STRONG_DBM = -85
+const SPOT = { meanWeight: 1, heardWeight: 6, noiseWeight: 15, extraVariance: 3 }
+
+export interface ModelParts {
+  readonly layout: Layout
+  readonly sums: Sums
+  readonly spots: readonly SpotSums[]
+  readonly trust: SurveyTrust
+}
+
+/** @param map a checked site map; without `survey` in it, or with one that is old, the model rests on the map alone */
+export function modelOf(map: SiteMap): RoomModel {
+  const layout = layoutOf(map)
+  const sums = sumsFrom(layout, map.survey)
+  const surveyed = sums.rounds.some((rounds) => rounds > 0)
+  const trust = (surveyed && map.survey?.trust) || UNSURVEYED
+  return buildModel({ layout, sums, spots: spotsFrom(layout, map.survey), trust })
+}
+
+function spotsFrom(layout: Layout, survey: Survey | undefined): SpotSums[] {
+  const spots = (survey?.spots ?? []).flatMap(({ room, ticks, rounds, heard }) => {
+    const k = layout.roomNumber.get(room)
+    if (k === undefined) return []
+    const spot = emptySpot(k, layout.receivers.length)
+    spot.ticks = ticks
+    spot.rounds = rounds
+    for (const { receiver, ...own } of heard) {
+      const i = layout.receiverNumber.get(receiver)
+      if (i === undefined) continue
+      spot.heardTicks[i] = own.ticks
+      spot.sum[i] = own.sum
+      spot.squares[i] = own.squares
+      spot.counted[i] = own.counted
+    }
+    return [spot]
+  })
+  return spots.sort((a, b) => a.room - b.room)
+}
+
+export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomModel {
+  const cells = cellsOf(layout, sums)
+  const used = trust.spots > 0 ? spots : []
+  const receivers = layout.receivers.length
+  return {
+    layout,
+    rooms: roomTable(layout, cells),
+    ...spotTables({ layout, spots: used, cells }),
+    passages: passagesOf(layout, sums),
+    first: firstBelief(layout, sums),
+    noise: cells.noise,
+    heardAnywhere: cells.heardAnywhere,
+    surveyed: layout.rooms.map((_, k) => at(sums.rounds, k) > 0),
+    trust,
+    walkingPower: clamp(1.5 * trust.second, 0.4, 1.5),
+    restingPower: clamp(0.3 * trust.stay, 0.02, 0.4),
+    useful: Uint8Array.from(layout.receivers, (_, i) => usefulness(layout, sums, i)),
+    strongRooms: layout.receivers.map((_, i) =>
+      Int32Array.from(
+        layout.rooms.flatMap((_room, k) =>
+          layout.receiverRoom[i] === k || at(cells.mean, k * receivers + i) > STRONG_DBM ? [k] : [],
+        ),
+      ),
+    ),
+  }
+}
+
+function usefulness(layout: Layout, sums: Sums, i: number): 0 | 1 {
+  if ((layout.receiverRoom[i] ?? -1) >= 0) return 1
+  const receivers = layout.receivers.length
+  return layout.rooms.some((_, k) => at(sums.ticks, k * receivers + i) > 0) ? 1 : 0
+}
+
+function emptyTable(rows: number, receivers: number): Table {
+  return { cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(rows) }
+}
+
+interface Expected {
+  readonly mean: number
+  readonly variance: number
+  readonly heard: number
+}
+
+function setCell(table: Table, cell: number, { mean, variance, heard }: Expected): void {
+  const base = cell * CELL.size
+  table.cells[base + CELL.mean] = mean
+  table.cells[base + CELL.precision] = 1 / variance
+  table.cells[base + CELL.halfLogVariance] = Math.log(variance) / 2
+  table.cells[base + CELL.logHeard] = Math.log(heard)
+  table.cells[base + CELL.logMissed] = Math.log1p(-heard)
+}
+
+function roomTable(layout: Layout, { mean, variance, heard }: Cells): Table {
+  const receivers = layout.receivers.length
+  const size = layout.rooms.length * receivers
+  const table = emptyTable(layout.rooms.length + 1, receivers)
+  for (let cell = 0; cell < size; cell++) {
+    setCell(table, cell, { mean: at(mean, cell), variance: at(variance, cell), heard: at(heard, cell) })
+  }
+  for (let i = 0; i < receivers; i++) setCell(table, size + i, OUTSIDE)
+  return table
+}
+
+interface SpotParts {
+  readonly layout: Layout
+  readonly spots: readonly SpotSums[]
+  readonly cells: Cells
+}
+
+function spotTables({ layout, spots, cells }: SpotParts): Pick<RoomModel, 'spots' | 'spotStart' | 'logSpotWeight'> {
+  const receivers = layout.receivers.length
+  const table = emptyTable(spots.length, receivers)
+  const ticks = new Float64Array(layout.rooms.length)
+  for (const spot of spots) add(ticks, spot.room, spot.ticks)
+  spots.forEach((spot, row) => {
+    for (let i = 0; i < receivers; i++) setCell(table, row * receivers + i, spotCell(spot, cells, { i, receivers }))
+  })
+  let row = 0
+  const spotStart = Int32Array.from({ length: layout.rooms.length + 2 }, (_, k) => {
+    while (row < spots.length && (spots[row]?.room ?? 0) < k) row += 1
+    return row
+  })
+  const logSpotWeight = Float64Array.from(spots, (spot) => Math.log(spot.ticks / at(ticks, spot.room)))
+  return { spots: table, spotStart, logSpotWeight }
+}
+
+function spotCell(spot: SpotSums, cells: Cells, { i, receivers }: { i: number; receivers: number }): Expected {
+  const cell = spot.room * receivers + i
+  const n = at(spot.heardTicks, i)
+  const sum = at(spot.sum, i)
+  const about = n > 0 ? Math.max(0, at(spot.squares, i) - (sum * sum) / n) : 0
+  const { meanWeight, heardWeight, noiseWeight, extraVariance } = SPOT
+  return {
+    mean: (sum + meanWeight * at(cells.mean, cell)) / (n + meanWeight),
+    variance: (about + noiseWeight * at(cells.noise, i)) / (n + noiseWeight) + extraVariance,
+    heard: clamp((at(spot.counted, i) + heardWeight * at(cells.heard, cell)) / (spot.rounds + heardWeight), 0.02, 0.98),
+  }
+}
+
+/** Surveyed rooms are likelier than others; outside only where a way leads there. */
+function firstBelief(layout: Layout, sums: Sums): Float64Array {
+  const surveyed = sums.rounds.some((rounds) => rounds > 0)
+  const first = Float64Array.from({ length: layout.rooms.length + 1 }, (_, k) => {
+    if (k === layout.rooms.length) return layout.exit.some(Boolean) ? UNSURVEYED_BELIEF : 1e-6
+    return surveyed && at(sums.rounds, k) === 0 ? UNSURVEYED_BELIEF : 1
+  })
+  const total = first.reduce((sum, own) => sum + own, 0)
+  return first.map((own) => own / total)
+}
+
+/** Sums the silence of every row over the receivers that are listened to. Done anew when one falls out or returns. */
+export function listenTo({ layout, rooms, spots, useful }: RoomModel, masked: Uint8Array): void {
+  const receivers = layout.receivers.length
+  for (const { cells, silence } of [rooms, spots]) {
+    for (let row = 0; row < silence.length; row++) {
+      let sum = 0
+      for (let i = 0; i < receivers; i++) {
+        if (useful[i] === 1 && masked[i] !== 1) sum += at(cells, (row * receivers + i) * CELL.size + CELL.logMissed)
+      }
+      silence[row] = sum
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import type { ReceiverId } from '@biotrakr/shared'
+
+import type { Belief } from './belief.ts'
+import type { Heard } from './heard.ts'
+import { relation } from './layout.ts'
+import { CELL, listenTo, type RoomModel } from './model.ts'
+import { add, at, indexAt } from './numbers.ts'
+
+/** What all tags together say of each receiver: how much it should have heard lately, and how much it did. */
+export interface ReceiverWatch {
+  readonly expected: Float64Array
+  /** Of that, by tags other than the one named in `witness`. */
+  readonly byOthers: Float64Array
+  /** Number of the tag that first expected to be heard since the receiver was last heard, 0 = none. */
+  readonly witness: Float64Array
+  readonly seen: Float64Array
+  /** 1 = left out of everything: silent although tags are near, or reported down. */
+  readonly masked: Uint8Array
+  /** Readings since a receiver was masked. */
+  readonly readings: Float64Array
+  /** Reported down from elsewhere: such a one is not taken back by counting. */
+  readonly down: Uint8Array
+  /** How many were reported down last. */
+  reported: number
+  /** Event time to which the sums are decayed, seconds; NaN before the first window. */
+  atSeconds: number
+}
+
+const HALF_LIFE_SECONDS = 180
+/** Sums are decayed in steps of at least this, seconds. */
+const STEP_SECONDS = 1
+const ENOUGH_EXPECTED = 7
+const SILENT_SHARE = 0.08
+const BACK_SHARE = 0.3
+const BACK_READINGS = 3
+const OTHERS_NEEDED = 1
+/** Rooms less likely than this do not count. */
+const POSSIBLE = 0.02
+/** A heard rate below this is expected of nobody. */
+const AUDIBLE = 0.05
+
+export function emptyWatch({ layout }: RoomModel): ReceiverWatch {
+  const size = layout.receivers.length
+  return {
+    expected: new Float64Array(size),
+    byOthers: new Float64Array(size),
+    witness: new Float64Array(size),
+    seen: new Float64Array(size),
+    masked: new Uint8Array(size),
+    readings: new Float64Array(size),
+    down: new Uint8Array(size),
+    reported: 0,
+    atSeconds: Number.NaN,
+  }
+}
+
+/**
+ * Receivers of each room that should hear a tag in it: those that did in the survey, and without one those in the room
+ * or next to it. Of receivers elsewhere the map alone expects nothing: most of a building is out of their reach.
+ */
+export type Audible = readonly { readonly receivers: Int32Array; readonly logMissed: Float64Array }[]
+
+export function audibleOf({ layout, rooms, useful, surveyed }: RoomModel): Audible {
+  const receivers = layout.receivers.length
+  return layout.rooms.map((_, k) => {
+    const logMissed = (i: number): number => at(rooms.cells, (k * receivers + i) * CELL.size + CELL.logMissed)
+    const isNear = (i: number): boolean =>
+      useful[i] === 1 && (surveyed[k] === true || relation(layout, k, i) < 2) && logMissed(i) < Math.log1p(-AUDIBLE)
+    const near = layout.receivers.flatMap((_id, i) => (isNear(i) ? [i] : []))
+    return { receivers: Int32Array.from(near), logMissed: Float64Array.from(near, logMissed) }
+  })
+}
+
+interface Watching {
+  readonly model: RoomModel
+  readonly audible: Audible
+  readonly belief: Belief
+  readonly heard: Heard
+  readonly atSeconds: number
+  /** Number of the tag, from 1, and whether it is the only one there is. */
+  readonly tag: number
+  readonly alone: boolean
+}
+
+/** Adds one window, and masks or takes back receivers. */
+export function watchReceivers(watch: ReceiverWatch, watching: Watching): void {
+  decay(watch, watching.atSeconds)
+  const isBack = takeHeard(watch, watching.heard)
+  const isGone = expectNear(watch, watching)
+  if (isBack || isGone) listenTo(watching.model, watch.masked)
+}
+
+/** @returns whether a masked receiver is taken back */
+function takeHeard(watch: ReceiverWatch, heard: Heard): boolean {
+  let changed = false
+  for (let n = 0; n < heard.all; n++) {
+    const i = indexAt(heard.receivers, n)
+    add(watch.seen, i, 1)
+    watch.byOthers[i] = 0
+    watch.witness[i] = 0
+    if (watch.masked[i] !== 1 || watch.down[i] === 1) continue
+    add(watch.readings, i, 1)
+    if (at(watch.readings, i) < BACK_READINGS && at(watch.seen, i) <= BACK_SHARE * at(watch.expected, i)) continue
+    watch.masked[i] = 0
+    watch.expected[i] = 0
+    changed = true
+  }
+  return changed
+}
+
+function decay(watch: ReceiverWatch, atSeconds: number): void {
+  if (Number.isNaN(watch.atSeconds)) watch.atSeconds = atSeconds
+  const passed = atSeconds - watch.atSeconds
+  // A clock that steps back counts as no time passed.
+  if (passed < STEP_SECONDS) {
+    if (passed < 0) watch.atSeconds = atSeconds
+    return
+  }
+  watch.atSeconds = atSeconds
+  const share = 0.5 ** (passed / HALF_LIFE_SECONDS)
+  for (let i = 0; i < watch.expected.length; i++) {
+    watch.expected[i] = at(watch.expected, i) * share
+    watch.byOthers[i] = at(watch.byOthers, i) * share
+    watch.seen[i] = at(watch.seen, i) * share
+  }
+}
+
+/** @returns whether a receiver is masked for its silence */
+function expectNear(watch: ReceiverWatch, { model, audible, belief, heard, tag, alone }: Watching): boolean {
+  let changed = false
+  for (let b = 0; b < belief.count; b++) {
+    const room = indexAt(belief.rooms, b)
+    const probability = at(belief.answer, b)
+    const near = room < model.layout.rooms.length && probability >= POSSIBLE ? audible[room] : undefined
+    if (!near) continue
+    for (let n = 0; n < near.receivers.length; n++) {
+      const i = indexAt(near.receivers, n)
+      expectAt(watch, i, { mass: -probability * Math.expm1(heard.rounds * at(near.logMissed, n)), tag })
+      if (!isSilent(watch, i, alone)) continue
+      watch.masked[i] = 1
+      watch.readings[i] = 0
+      changed = true
+    }
+  }
+  return changed
+}
+
+function expectAt(
+  watch: ReceiverWatch,
+  i: number,
+  { mass, tag }: { readonly mass: number; readonly tag: number },
+): void {
+  add(watch.expected, i, mass)
+  if (at(watch.witness, i) === 0) watch.witness[i] = tag
+  else if (at(watch.witness, i) !== tag) add(watch.byOthers, i, mass)
+}
+
+/** One tag may simply stand where a receiver cannot hear it; several cannot. */
+function isSilent(watch: ReceiverWatch, i: number, alone: boolean): boolean {
+  const expected = at(watch.expected, i)
+  if (watch.masked[i] === 1 || expected <= ENOUGH_EXPECTED) return false
+  return at(watch.seen, i) < SILENT_SHARE * expected && (alone || at(watch.byOthers, i) >= OTHERS_NEEDED)
+}
+
+/** Takes over which receivers are reported down: these are masked at once, and taken back when the report ends. */
+export function reportDown(watch: ReceiverWatch, model: RoomModel, down: ReadonlySet<ReceiverId>): void {
+  if (down.size === 0 && watch.reported === 0) return
+  watch.reported = down.size
+  let changed = false
+  for (let i = 0; i < watch.down.length; i++) {
+    const isDown = down.has(model.layout.receivers[i] as ReceiverId) ? 1 : 0
+    if (watch.down[i] === isDown) continue
+    watch.down[i] = isDown
+    watch.masked[i] = isDown
+    watch.expected[i] = 0
+    watch.seen[i] = 0
+    changed = true
+  }
+  if (changed) listenTo(model, watch.masked)
+}
