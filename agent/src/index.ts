@@ -2,6 +2,8 @@
 export { createBleSource } from './acquire/ble-source.ts'
 export { type Dataset, datasetSiteMap, datasetTruth, readDataset, type TruthRow } from './acquire/dataset.ts'
 export { Agent, outboxPath } from './agent.ts'
+export { createLineDevice, createLlrpDevice } from './cli/simulate-device.ts'
+export { listenTcp, type Wire } from './cli/simulate-wire.ts'
 export { readConfig } from './config.ts'
 export { decodePayload as decodeAdvertPayload } from './decode/payload.ts'
 export { createRecogniser } from './decode/recogniser.ts'

@@ -55,6 +55,8 @@ export function writeCentreConfigs(folder: DataFolder, parts: CentreParts): Cent
 interface AgentParts {
   readonly story: Story
   readonly schedule: Schedule
+  /** Sources that were started for the story. */
+  readonly readers: readonly object[]
   readonly brokerUrl: string
   readonly user: BrokerUser
   readonly apiPort: number
@@ -71,7 +73,7 @@ export function writeAgentConfig(folder: DataFolder, parts: AgentParts): string 
     siteMap,
     tags: story.tags,
     broker: { url: parts.brokerUrl, username: user.name, passwordFile: user.password.file },
-    sources: schedule.sources,
+    sources: [...schedule.sources, ...parts.readers],
     ...(schedule.time && { time: schedule.time }),
     api: { port: parts.apiPort },
   })

@@ -4,10 +4,16 @@ import { type ChildOptions, type ChildSpec, SupervisedChild } from './child.ts'
 
 const TRIM_EVERY_MS = 60_000
 
+/** What runs in this process and ends after the children. */
+interface Companion {
+  stop(): Promise<void>
+}
+
 /** The running children, in the order in which they were started. */
 export class Household {
   readonly #options: ChildOptions
   readonly #children: SupervisedChild[] = []
+  readonly #companions: Companion[] = []
   #trimming: NodeJS.Timeout | undefined
   #closed = false
 
@@ -27,6 +33,11 @@ export class Household {
     await child.start()
   }
 
+  /** Takes over what has been started in this process. */
+  keep(companion: Companion): void {
+    this.#companions.push(companion)
+  }
+
   /** Ends one process in an orderly way; one that was never started is no error. */
   async stop(name: string): Promise<void> {
     await this.#children.find((child) => child.name === name)?.stop()
@@ -37,6 +48,7 @@ export class Household {
     this.#closed = true
     clearInterval(this.#trimming)
     for (const child of [...this.#children].reverse()) await child.stop()
+    for (const companion of this.#companions.splice(0)) await companion.stop()
   }
 
   /** Ends all at once. */

@@ -23,7 +23,8 @@ export interface Options {
 }
 
 const HELP = `
-Without --replay the readings come from a simulated ward: 8 rooms and a corridor, 10 receivers, 40 tags that move.
+Without --replay the readings come from a simulated ward: 8 rooms and a corridor, 10 receivers,
+36 Bluetooth tags that move, and 4 beds with a UHF tag that a portal and a bedside reader hear.
 A replay ends by itself when the test drive has been played. Ctrl-C ends everything in order; a second one at once.
 
 --json prints one line a second and at the end a summary:
@@ -33,7 +34,8 @@ A replay ends by itself when the test drive has been played. Ctrl-C ends everyth
   lost          record ids of the store that are nowhere in the database, neither as row nor as gap or in quarantine
   duplicated    copies of record ids beyond the first, over all tables
   roomAccuracy  share of tag-seconds in which the stored fixes name the true room; unknown counts as wrong. In the ward
-                every tag counts in every whole second, in a replay in the seconds in which it was heard
+                every Bluetooth tag counts in every whole second and a UHF tag, which is mute elsewhere, in those in which
+                a reader reaches it; in a replay each tag in the seconds in which it was heard
   ackP99Ms      99th percentile of the time from sending a batch to the word that the database has it
   firstFixMs    from the start of the command (npm and build included) to the first fix in the database
 

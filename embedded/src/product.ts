@@ -19,6 +19,7 @@ import { choosePort } from './ports.ts'
 import { type Login, type Postgres, preparePostgres } from './postgres.ts'
 import { nodeProgram, productRoot } from './programs.ts'
 import type { Schedule, Story } from './story.ts'
+import { startWardReaders } from './ward-readers.ts'
 
 export interface Product {
   readonly schedule: Schedule
@@ -106,9 +107,19 @@ async function bringUpGateway(parts: ProductParts, { user, brokerUrl, apiPort }:
   const dataDir = folder.at('agent', story.gateway)
   const outboxFile = outboxPath(dataDir)
   const earlierEpochs = existsSync(outboxFile) ? inspectOutbox(outboxFile).epochs.map(({ epoch }) => epoch) : []
+  const readers = story.things && (await startWardReaders(story.things))
+  if (readers) household.keep(readers)
   const schedule = story.schedule(Date.now() + AGENT_START_MS)
   if (schedule.time) say(`playing at ${schedule.time.speed} times real speed`)
-  const config = writeAgentConfig(folder, { story, schedule, brokerUrl, user, apiPort, dataDir })
+  const config = writeAgentConfig(folder, {
+    story,
+    schedule,
+    readers: readers?.sources ?? [],
+    brokerUrl,
+    user,
+    apiPort,
+    dataDir,
+  })
   const words = ['run', '--config', config, '--flush-seconds', String(FLUSH_SECONDS)]
   const agent = nodeChild(folder, 'agent', { program: 'agent', words, port: apiPort })
   await household.start(agent)

@@ -1,6 +1,6 @@
 import { datasetSiteMap, datasetTruth, readDataset } from '@biotrakr/agent'
 import type { GatewayId, SiteMap, TagId } from '@biotrakr/shared'
-import { createWard, wardTruth } from '@biotrakr/sim'
+import { createWard, createWardThings, type WardThings, wardTruth } from '@biotrakr/sim'
 
 import { type TruthSample, truthPerSecond } from './accuracy.ts'
 import type { Options } from './options.ts'
@@ -18,6 +18,8 @@ export interface Story {
   readonly tags: readonly TagId[]
   /** How many readings a recording has. */
   readonly readings?: number
+  /** Things that readers hear, which have to be started before the agent. */
+  readonly things?: WardThings
   /** `sources` and `time` of the agent's configuration, for an agent that starts to hear at `realStartMs`. */
   schedule(realStartMs: number): Schedule
 }
@@ -29,7 +31,9 @@ export interface Schedule {
   truth(fromMs: number, toMs: number): Iterable<TruthSample>
 }
 
-const TAGS = 40
+/** Forty things: most with a Bluetooth tag, the others with a passive UHF tag that only readers hear. */
+const TAGS = 36
+const THINGS = 4
 
 interface Wish extends Pick<Options, 'seed' | 'replay' | 'speed'> {
   /** When the simulated ward's story began, wall milliseconds. */
@@ -45,18 +49,25 @@ export function chooseStory({ seed, replay, speed, wardStartMs, endMs }: Wish): 
 
 function wardStory(seed: number, startMs: number): Story {
   const ward = createWard({ seed, startMs, tags: TAGS })
+  const things = createWardThings({ seed, startMs, count: THINGS })
+  const { rooms, receivers } = ward.siteMap
   return {
     mode: 'ward',
     gateway: 'ward' as GatewayId,
     facility: 'Simulated ward',
-    title: `simulated ward, seed ${seed}: ${ward.siteMap.rooms.length} rooms and zones, ${ward.tags.length} tags`,
-    siteMap: ward.siteMap,
-    tags: ward.tags,
+    title: `simulated ward, seed ${seed}: ${rooms.length} rooms and zones, ${TAGS} Bluetooth and ${THINGS} UHF tags`,
+    siteMap: { ...ward.siteMap, receivers: [...receivers, ...things.receivers] },
+    tags: [...ward.tags, ...things.tags],
+    things,
     schedule: () => ({
       sources: [{ kind: 'simulated', seed, startMs, tags: TAGS }],
       *truth(fromMs, toMs) {
         for (let atMs = Math.ceil(fromMs / 1000) * 1000; atMs <= toMs; atMs += 1000) {
           for (const { tag, room } of wardTruth(ward, atMs)) yield { tag, room, atMs }
+          // A passive tag that no reader reaches says nothing; of those times nothing is asked.
+          for (const tag of things.tags.filter((one) => things.isReadAt(one, atMs))) {
+            yield { tag, room: things.truthAt(tag, atMs).room, atMs }
+          }
         }
       },
     }),

@@ -61,7 +61,7 @@ export function passages(): [number, number][] {
 }
 
 /** The door is in the middle of the wall to the corridor. */
-function doorOf(room: number): Point {
+export function doorOf(room: number): Point {
   const x = ((room % PER_ROW) + 0.5) * ROOM_WIDTH
   return { x, y: room < PER_ROW ? SOUTH_WALL : NORTH_WALL }
 }

@@ -27,6 +27,8 @@ interface Options {
   readonly startMs: number
   /** Length of a stay on average, milliseconds. */
   readonly stayMs: number
+  /** Rooms visited in turn; without it any bedroom follows on any other. */
+  readonly route?: readonly number[]
 }
 
 /**
@@ -34,7 +36,7 @@ interface Options {
  * time is found in constant time and memory, after a minute as after a year, and a stay is never shorter than
  * 0.4 of the average.
  */
-export function createMovement(stream: Stream, { startMs, stayMs }: Options): Movement {
+export function createMovement(stream: Stream, { startMs, stayMs, route }: Options): Movement {
   const periodMs = stayMs + (LONGEST_WAY / WALK_METRES_PER_SECOND) * 1000
   const [swings, rooms, places] = [fork(stream, 1), fork(stream, 2), fork(stream, 3)]
   const firstMs = startMs + uniform(stream, 0) * periodMs
@@ -42,8 +44,10 @@ export function createMovement(stream: Stream, { startMs, stayMs }: Options): Mo
   const departMs = (index: number): number =>
     Math.round(firstMs + index * periodMs + (2 * uniform(swings, index) - 1) * SWING * stayMs)
 
+  const roomOf = (index: number): number => route?.at(index % route.length) ?? below(rooms, index, BEDROOMS)
+
   const place = (index: number): Point => {
-    const { from, to } = extentOf(below(rooms, index, BEDROOMS))
+    const { from, to } = extentOf(roomOf(index))
     return {
       x: within(from.x, to.x, uniform(places, 2 * index)),
       y: within(from.y, to.y, uniform(places, 2 * index + 1)),

@@ -133,7 +133,7 @@ function mapOf(receivers: readonly SimReceiver[]): SiteMap {
   }
 }
 
-function truthOn(leg: Leg, atMs: number): Truth {
+export function truthOn(leg: Leg, atMs: number): Truth {
   const point = pointOn(leg, atMs)
   const moving = atMs < leg.arriveMs
   return {

@@ -16,7 +16,8 @@ export interface Device {
 }
 
 export interface DeviceOptions {
-  readonly tags: readonly TagReport[]
+  /** The tags in the field now, with what the reader measures of each on average. */
+  tags(): readonly TagReport[]
   readonly readsPerSecond: number
   readonly noise: number
   readonly clock: Clock
@@ -29,7 +30,7 @@ const FADING_DB = 3
 /** A reader on a line: one host at a time, as on a serial device server. */
 export function createLineDevice(driver: Driver, options: DeviceOptions): Device {
   const { clock, random, tags } = options
-  const reader = createReader(driver, { ...options, tags: () => tags.map((tag) => faded(tag, random)) })
+  const reader = createReader(driver, { ...options, tags: () => tags().map((tag) => faded(tag, random)) })
   let holder: string | undefined
   const to = (frames: readonly Uint8Array[]): readonly DeviceOutput[] => {
     const host = holder
@@ -51,7 +52,7 @@ export function createLineDevice(driver: Driver, options: DeviceOptions): Device
 
 export function createLlrpDevice({ tags, readsPerSecond, clock, random }: DeviceOptions): Device {
   const field = () =>
-    tags.map((tag) => {
+    tags().map((tag) => {
       const { epc, pc, antenna, rssiDbm } = faded(tag, random)
       return { epc, antenna: antenna ?? 1, rssiDbm: rssiDbm ?? 0, ...(pc === undefined ? {} : { pc }) }
     })

@@ -65,10 +65,12 @@ function createDevice({ profile, tags, rate, noise }: ReaderOptions): { name: st
   const given = tags === undefined ? undefined : readTags(tags)
   const options = { readsPerSecond: rate, noise, clock: systemClock, random: Math.random }
   if (store.isBuiltIn(store.id)) {
-    return { name: store.id, device: createLlrpDevice({ ...options, tags: given ?? exampleTags() }) }
+    const inField = given ?? exampleTags()
+    return { name: store.id, device: createLlrpDevice({ ...options, tags: () => inField }) }
   }
   const driver = store.load(store.id)
-  return { name: store.id, device: createLineDevice(driver, { ...options, tags: given ?? exampleTags(driver) }) }
+  const inField = given ?? exampleTags(driver)
+  return { name: store.id, device: createLineDevice(driver, { ...options, tags: () => inField }) }
 }
 
 function askedOrEnded(wire: Wire): Promise<void> {
