@@ -11,6 +11,7 @@ import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchOutbox } from './outbox.ts'
+import { benchRfid } from './rfid.ts'
 import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
@@ -26,7 +27,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   ingest: benchIngest,
   path: benchLedgerPath,
   agent: benchAgentMemory,
-  rfid: benchEpc,
+  rfid: async (say) => [...benchEpc(), ...(await benchRfid(say))],
   ble: benchBle,
   'ble-load': benchBleLoad,
   'ble-emergency': benchBleEmergency,
