@@ -29,6 +29,7 @@ export { captureLine } from './acquire/ble-capture-frame.ts'
 export { type BluetoothKernel, createBluetoothKernel } from './acquire/ble-kernel.ts'
 export type { BleReport } from './acquire/ble-source.ts'
 export { scaledClock } from './acquire/scaled-clock.ts'
+export { listSerialDevices, type SerialDevice } from './acquire/serial-list.ts'
 export type { Source } from './acquire/source.ts'
 export type { Description } from './decode/describe.ts'
 

@@ -5,6 +5,7 @@ import { softwareVersion } from '../version.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addProfilesCommand } from './profiles.ts'
+import { addReadersCommand } from './readers.ts'
 import { replayCapture } from './replay.ts'
 import { runAgent } from './run.ts'
 import { addSimulateCommand } from './simulate.ts'
@@ -50,6 +51,7 @@ function program(exitWith: (code: number) => void): Command {
   addSniffCommand(biotrakr)
   addDoctorCommand(biotrakr, exitWith)
   addProfilesCommand(biotrakr)
+  addReadersCommand(biotrakr)
   addSimulateCommand(biotrakr)
   for (const command of biotrakr.commands) {
     for (const inner of [command, ...command.commands]) inner.exitOverride()
