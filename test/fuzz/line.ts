@@ -43,7 +43,8 @@ function core({ document }: Driver, frame: Uint8Array): string {
     case 'line':
     case 'jsonLine':
       return hex.replace(/(?:0d|0a)+$/, '')
-    default:
+    case 'length':
+    case 'delimited':
       return hex
   }
 }
