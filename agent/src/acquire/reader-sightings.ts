@@ -65,10 +65,17 @@ function remember(map: Map<string, number>, key: string, { atMs, max }: { atMs: 
 }
 
 /**
- * True for profiles whose tag reports carry no check, or one of eight bits without a second one over the number: of
- * damaged frames 1 of 256 passes it. That an EPC is as long as its PC word says is no check of its bits.
+ * True for profiles whose tag reports carry no check, or one of eight bits without a second one over the number (of
+ * damaged frames 1 of 256 passes it), and whose reader is asked again and again. That an EPC is as long as its PC word
+ * says is no check of its bits. A passive reader may say a tag only once, and nobody would show it twice: there a
+ * damaged report must hit a number of the allow-list to do harm.
  */
-export function needsSecondSighting({ integrity, messages }: Pick<ProfileDocument, 'integrity' | 'messages'>): boolean {
+export function needsSecondSighting({
+  integrity,
+  messages,
+  lifecycle,
+}: Pick<ProfileDocument, 'integrity' | 'messages' | 'lifecycle'>): boolean {
   const isStrong = integrity.length > 1 || integrity.some(({ kind }) => kind === 'crc16')
-  return !isStrong && messages.some(({ tag }) => tag !== undefined && tag.tagCrc?.verify !== true)
+  const isDoubtful = messages.some(({ tag }) => tag !== undefined && tag.tagCrc?.verify !== true)
+  return lifecycle.inventory !== 'passive' && !isStrong && isDoubtful
 }
