@@ -33,6 +33,8 @@ export interface Dataset extends DatasetMeta {
 export interface DatasetOptions {
   /** `test`, the default, is the drive to score; `train` is the survey. */
   readonly part?: 'train' | 'test'
+  /** Another file of rows in place of `train.csv` or `test.csv`. */
+  readonly file?: string
   /** Rows above which the set is refused, default 2,000,000 (about 0.3 GB of memory). */
   readonly maxRows?: number
 }
@@ -43,9 +45,11 @@ export interface DatasetOptions {
  * stay, as a radio repeats itself too.
  * @throws BioTrakrError DATASET_UNREADABLE (folder or file) or DATASET_INVALID (meta.json, header, size, no usable row)
  */
-export function readDataset(dir: string, { part = 'test', maxRows = MAX_ROWS }: DatasetOptions = {}): Dataset {
+export function readDataset(
+  dir: string,
+  { part = 'test', file = join(dir, `${part}.csv`), maxRows = MAX_ROWS }: DatasetOptions = {},
+): Dataset {
   const meta = readMeta(join(dir, 'meta.json'))
-  const file = join(dir, `${part}.csv`)
   const parsed = readFileRows(file, new Set(meta.rooms), maxRows)
   if (parsed.counts.used === 0) {
     throw new BioTrakrError(`${file} has no usable row (${parsed.problems.first[0] ?? 'none but the header'})`, {

@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { softwareVersion } from '../version.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
+import { addEvaluateCommand } from './evaluate.ts'
 import { addProfilesCommand } from './profiles.ts'
 import { addReadersCommand } from './readers.ts'
 import { replayCapture } from './replay.ts'
@@ -48,6 +49,7 @@ function program(exitWith: (code: number) => void): Command {
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(replayCapture)
   addDecodeCommand(biotrakr)
+  addEvaluateCommand(biotrakr)
   addSniffCommand(biotrakr)
   addDoctorCommand(biotrakr, exitWith)
   addProfilesCommand(biotrakr)

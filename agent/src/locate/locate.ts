@@ -24,6 +24,8 @@ export interface Located {
   readonly atMs: number
   /** The likeliest room even where it is too unlikely to be answered, or the last one of a silent tag; null = none. */
   readonly likeliest: RoomId | null
+  /** Its probability, per mille; 0 where there is none or nothing was heard. */
+  readonly likeliestConfidence: number
 }
 
 /**
@@ -55,6 +57,11 @@ const KEPT_SHARE = 0.8
 
 export function emptyState({ maxTags = 10_000, minConfidence = 0.5 }: StateOptions = {}): LocateState {
   return { maxTags, minConfidence, tracks: new Map(), evicted: 0, met: 0, engine: undefined }
+}
+
+/** Starts anew with all tags, keeping what was made of the site map and what is known of the receivers. */
+export function forgetTags(state: LocateState): LocateState {
+  return { ...state, tracks: new Map() }
 }
 
 export interface LocateOptions {
@@ -135,8 +142,8 @@ function answer(engine: Engine, track: Track, { window, minConfidence }: Asked):
   const confidence = confidenceIn(engine, track)
   const room = roomOf(engine, track.answer)
   track.told = confidence >= minConfidence * (track.told ? KEPT_SHARE : 1)
-  if (!track.told) return unknown(window, 'ambiguous', room)
   const perMille = Math.round(1000 * Math.min(confidence, 0.999))
+  if (!track.told) return { ...unknown(window, 'ambiguous', room), likeliestConfidence: room ? perMille : 0 }
   if (room === undefined) return { ...unknown(window, 'outside', undefined), confidence: perMille }
   return {
     tag: window.tag,
@@ -146,6 +153,7 @@ function answer(engine: Engine, track: Track, { window, minConfidence }: Asked):
     confidence: perMille,
     atMs: window.atMs,
     likeliest: room,
+    likeliestConfidence: perMille,
   }
 }
 
@@ -168,5 +176,14 @@ function isDeafRoom({ model, watch }: Engine, room: number): boolean {
 }
 
 function unknown({ tag, medium, atMs }: TagWindow, reason: Reason, last: RoomId | undefined): Located {
-  return { tag, room: null, reason, method: medium, confidence: 0, atMs, likeliest: last ?? null }
+  return {
+    tag,
+    room: null,
+    reason,
+    method: medium,
+    confidence: 0,
+    atMs,
+    likeliest: last ?? null,
+    likeliestConfidence: 0,
+  }
 }

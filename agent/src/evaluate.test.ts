@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import type { ReceiverId, RoomId } from '@biotrakr/shared'
+import { afterAll, describe, expect, it } from 'vitest'
+
+import { evaluateDataset } from './evaluate.ts'
+import { type Answered, scoreAnswers } from './evaluate-score.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'evaluate-'))
+afterAll(() => rmSync(dir, { recursive: true }))
+
+/** A tag that goes to and fro between two rooms, 20 s in each; receivers a and b are 20 dB apart. */
+function drive(name: string, minutes: number, shift = 0): void {
+  const lines = ['session,t_ms,receiver,tag,rssi,room']
+  for (let s = 0; s < minutes * 60; s++) {
+    const room = Math.floor(s / 20) % 2 === 0 ? 'A' : 'B'
+    const noise = ((s * 7) % 5) - 2
+    lines.push(`one,${s * 1000},a,tag1,${(room === 'A' ? -55 : -75) + noise + shift},${room}`)
+    lines.push(`one,${s * 1000 + 100},b,tag1,${(room === 'B' ? -55 : -75) - noise + shift},${room}`)
+  }
+  writeFileSync(join(dir, name), lines.join('\n'))
+}
+
+writeFileSync(join(dir, 'meta.json'), JSON.stringify({ rooms: ['A', 'B'], receiver_room: { a: 'A', b: 'B' } }))
+drive('test.csv', 4)
+
+describe('evaluate', () => {
+  it('answers from the map alone where there is no survey, and better with one', () => {
+    const alone = evaluateDataset(dir)
+    expect(alone).toMatchObject({ ticks: 240, surveyTicks: 0 })
+    expect(alone.accuracy).toBeGreaterThan(0.85)
+    drive('survey.csv', 6)
+    const surveyed = evaluateDataset(dir, { train: join(dir, 'survey.csv') })
+    expect(surveyed.surveyTicks).toBe(360)
+    expect(surveyed.accuracy).toBeGreaterThan(0.95)
+    expect(surveyed.medianSeconds).toBeLessThanOrEqual(2)
+    expect(surveyed.rooms.map(({ room }) => room)).toEqual(['A', 'B'])
+  })
+
+  it('stresses: another tag, a slower one, a receiver left out or dead', () => {
+    const train = join(dir, 'survey.csv')
+    const b = 'b' as ReceiverId
+    expect(evaluateDataset(dir, { train, offsetDb: -10 }).accuracy).toBeGreaterThan(0.9)
+    expect(evaluateDataset(dir, { train, keepEvery: 4 }).ticks).toBe(60)
+    expect(evaluateDataset(dir, { train, mask: [b] }).accuracy).toBeLessThan(1)
+    expect(evaluateDataset(dir, { train, dropAfter: { seconds: 60, receiver: b } }).accuracy).toBeGreaterThan(0.6)
+  })
+})
+
+describe('the score', () => {
+  const answer = (atMs: number, truth: string, likeliest: string | null): Answered => ({
+    session: 's',
+    atMs,
+    truth: truth as RoomId,
+    likeliest: likeliest as RoomId | null,
+    confidence: 0.75,
+    told: likeliest !== null,
+  })
+
+  it('counts right answers, rooms evenly, changes too many and seconds to the first right answer', () => {
+    const answers = [
+      answer(0, 'A', 'A'),
+      answer(1000, 'A', 'B'),
+      answer(2000, 'A', 'A'),
+      answer(3000, 'B', 'A'),
+      answer(4000, 'B', null),
+      answer(5000, 'B', 'B'),
+    ]
+    const score = scoreAnswers(answers)
+    expect(score).toMatchObject({ ticks: 6, accuracy: 0.5, medianSeconds: 2 })
+    expect(score.unknownShare).toBeCloseTo(1 / 6)
+    expect(score.accuracyWhenTold).toBeCloseTo(3 / 5)
+    expect(score.macroF1).toBeCloseTo((2 / 3 + 2 / 5) / 2)
+    expect(score.falseChangesPerHour).toBeCloseTo((4 - 1) * 600)
+    expect(score.expectedCalibrationError).toBeCloseTo(0.25)
+  })
+
+  it('is of nothing where nothing was answered', () => {
+    expect(scoreAnswers([])).toMatchObject({ ticks: 0, accuracy: 0, macroF1: 0, medianSeconds: null, rooms: [] })
+  })
+})
