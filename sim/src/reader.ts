@@ -52,6 +52,7 @@ class Reader implements SimulatedReader {
   private round: { readonly command: ReceivedCommand; readonly endsMs: number } | undefined
   private layout = 0
   private nowMs = Number.NaN
+  private bootedMs = 0
   private readsDue = 0
   private keepaliveAtMs = 0
   private lastReply: readonly Uint8Array[] = []
@@ -98,6 +99,7 @@ class Reader implements SimulatedReader {
   private reset(): void {
     this.framer.flush()
     this.state = delivered(this.driver)
+    this.bootedMs = this.nowMs
     this.round = undefined
     this.readsDue = 0
     this.streaming = this.driver.lifecycle.inventory === 'passive'
@@ -128,7 +130,8 @@ class Reader implements SimulatedReader {
       return
     }
     if (effect === 'stop') this.stop()
-    this.reply(this.speech.answer(received, this.state))
+    const upSeconds = Math.floor((this.nowMs - this.bootedMs) / 1_000)
+    this.reply(this.speech.answer(received, { upSeconds, ...this.state }))
     if (effect === 'start') this.start()
   }
 

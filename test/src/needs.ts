@@ -7,10 +7,10 @@ import { it } from 'vitest'
 export const dataFolder = resolve(process.env['BIOTRAKR_DATA'] ?? join(import.meta.dirname, '../../../shared/data'))
 
 export const hasDataSets = existsSync(join(dataFolder, 'kolakowski-flat/meta.json'))
-export const hasMosquitto = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .concat('/usr/sbin')
-  .some((folder) => existsSync(join(folder, 'mosquitto')))
+const programFolders = (process.env['PATH'] ?? '').split(delimiter)
+const isProgram = (name: string, folders: readonly string[]) => folders.some((folder) => existsSync(join(folder, name)))
+export const hasMosquitto = isProgram('mosquitto', [...programFolders, '/usr/sbin'])
+export const hasSocat = isProgram('socat', programFolders)
 
 /**
  * `it` for a test that needs a real part. Without the part the test skips and says why in its name; with

@@ -34,6 +34,8 @@ const MEASURED = /^(?:temperature|returnLoss|vswr|voltage|current)/
 /** Names that measured values may have; more would be a profile gone wrong. */
 const MAX_MEASURED = 16
 const MAX_TEXT = 80
+/** Whole seconds, and answers that come late. */
+const UPTIME_SLACK_MS = 2_500
 /** After this long without a repeat a complaint is over. */
 const ALARM_MS = 60_000
 
@@ -42,6 +44,7 @@ export class ReaderFacts {
   #identity: { -readonly [name in keyof ReaderIdentity]: string } = {}
   readonly #measured = new Map<string, number>()
   #alarm: ReaderAlarm | undefined
+  #bootedMs = -Infinity
 
   get identity(): ReaderIdentity {
     return this.#identity
@@ -61,18 +64,29 @@ export class ReaderFacts {
     this.#identity = {}
     this.#measured.clear()
     this.#alarm = undefined
+    this.#bootedMs = -Infinity
   }
 
   identify(fields: Fields): void {
     // Some readers name in one field what another field then says.
     const { kind, text } = fields
-    const said: Fields = typeof kind === 'string' && text !== undefined ? { ...fields, [kind]: text } : fields
+    const named: Fields = typeof kind === 'string' && text !== undefined ? { ...fields, [kind]: text } : fields
+    const { major, minor } = fields
+    const said: Fields = major === undefined || minor === undefined ? named : { version: `${major}.${minor}`, ...named }
     for (const [name, aliases] of Object.entries(IDENTITY) as [keyof ReaderIdentity, readonly string[]][]) {
       const value = aliases
         .map((alias) => said[alias])
         .find((one) => typeof one === 'string' || typeof one === 'number')
       if (value !== undefined) this.#identity[name] = plain(String(value))
     }
+  }
+
+  /** Whether the reader, by how long it says it has been on, started later than it had said before. */
+  isYounger({ upSeconds }: Fields, nowMs: number): boolean {
+    if (typeof upSeconds !== 'number') return false
+    const before = this.#bootedMs
+    this.#bootedMs = nowMs - upSeconds * 1_000
+    return this.#bootedMs - before > UPTIME_SLACK_MS && before > -Infinity
   }
 
   measure(fields: Fields): void {

@@ -309,7 +309,10 @@ export class ReaderSession {
     if (this.#phase === 'opening' || this.#phase === 'probing') this.#probe.learn(decoded.layout)
     if (decoded.tags.length > 0) this.#tags(decoded)
     if (decoded.verdict === 'status') this.#facts.measure(decoded.fields)
-    if (decoded.verdict === 'boot' && this.#talk.command?.effect !== 'boot') this.#restarted()
+    const isBoot = decoded.verdict === 'boot' && this.#talk.command?.effect !== 'boot'
+    // One that does not announce its start may tell how long it has been on.
+    const isYounger = decoded.verdict === 'reply' && this.#facts.isYounger(decoded.fields, this.#nowMs)
+    if (isBoot || (isYounger && this.#phase === 'running')) this.#restarted()
     else this.#answer(decoded)
   }
 
