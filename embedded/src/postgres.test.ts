@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
@@ -10,7 +10,7 @@ import { SupervisedChild } from './child.ts'
 import { openDataFolder } from './data-folder.ts'
 import { hasTimescale, type Postgres, preparePostgres } from './postgres.ts'
 import { copyPackage, findPostgres, type PostgresChoice } from './postgres-binaries.ts'
-import { commandLine, isAlive } from './processes.ts'
+import { commandLine, isAlive, processesIn } from './processes.ts'
 
 const account = serverAccount()
 const find = (choice: PostgresChoice) =>
@@ -81,6 +81,21 @@ describe.each(['system', 'embedded'] as const)('PostgreSQL of the kind %s', (kin
     const third = await prepare(kind)
     await start(third)
     expect(await ask(third, 'select answer from kept')).toEqual(['42'])
+  })
+
+  it.skipIf(skip)(`${why}starts again although a process of the killed server does not notice its end`, async () => {
+    const first = await prepare(kind)
+    const child = await start(first)
+    const postmaster = child.pid() ?? 0
+    const [stuck] = processesIn(realpathSync(first.data)).filter((pid) => pid !== postmaster)
+    expect(stuck).toBeGreaterThan(0)
+    process.kill(stuck ?? 0, 'SIGSTOP')
+    process.kill(postmaster, 'SIGKILL')
+    await child.stop()
+    const second = await prepare(kind)
+    await start(second)
+    expect(await ask(second, 'select 1::text')).toEqual(['1'])
+    expect(processesIn(realpathSync(first.data))).not.toContain(stuck)
   })
 
   it.skipIf(skip)(`${why}ends the server that a killed launcher left behind`, async () => {

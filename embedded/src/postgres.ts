@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -11,7 +11,7 @@ import type { ChildSpec } from './child.ts'
 import { type DataFolder, makeServerFolder } from './data-folder.ts'
 import { choosePort } from './ports.ts'
 import { findPostgres, type PostgresBinaries, type PostgresChoice } from './postgres-binaries.ts'
-import { endOrphan, endWithParent, isAlive } from './processes.ts'
+import { emptyFolder, endOrphan, endWithParent, isAlive } from './processes.ts'
 
 export interface Postgres {
   readonly binaries: PostgresBinaries
@@ -148,6 +148,13 @@ async function makeCluster(home: string, password: string, { binaries, account }
  */
 async function endPostmaster(pidFile: string, data: string): Promise<void> {
   if (!existsSync(pidFile)) return
+  await endPidOf(pidFile, data)
+  // Servers of a killed postmaster live on until they notice, on a busy machine for seconds; a new one refuses to
+  // start beside them ("pre-existing shared memory block is still in use"). Their working folder is the cluster's.
+  await emptyFolder(realpathSync(data))
+}
+
+async function endPidOf(pidFile: string, data: string): Promise<void> {
   const pid = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
   if (!Number.isInteger(pid) || pid < 1) return
   const ended = await endOrphan(pid, data, { polite: 'SIGINT', withinMs: 20_000 })

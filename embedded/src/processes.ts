@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** @returns the command line of a process, words joined by spaces; undefined when there is no such process */
@@ -55,6 +55,38 @@ export async function endOrphan(pid: number, mark: string, { polite, withinMs }:
 interface EndOptions {
   readonly polite: NodeJS.Signals
   readonly withinMs: number
+}
+
+/** Processes whose working folder is `folder`; none where the system does not tell (Linux only). */
+export function processesIn(folder: string): number[] {
+  if (!existsSync('/proc/self/cwd')) return []
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => workingFolder(pid) === folder)
+    .map(Number)
+}
+
+function workingFolder(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return undefined
+  }
+}
+
+/** Waits until no process has `folder` as its working folder, and helps with ever firmer signals. */
+export async function emptyFolder(folder: string): Promise<void> {
+  for (const [name, waitMs] of [
+    [undefined, 2_000] as const,
+    ['SIGQUIT', 5_000] as const,
+    ['SIGKILL', 5_000] as const,
+  ]) {
+    for (const pid of processesIn(folder)) if (name) signal(pid, name)
+    for (let waited = 0; waited < waitMs; waited += 50) {
+      if (processesIn(folder).length === 0) return
+      await sleep(50)
+    }
+  }
 }
 
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path))
