@@ -6,7 +6,7 @@ import type { ProfileDocument } from './profile.ts'
 import { type ProfileSources, resolveProfile } from './resolve.ts'
 
 /** A profile that sets up the built-in LLRP driver, as it is written. */
-export interface LlrpProfileDocument
+interface LlrpProfileDocument
   extends Pick<ProfileDocument, 'id' | 'version' | 'name' | 'description' | 'models' | 'evidence' | 'tagKind'> {
   readonly driver: 'llrp'
   readonly tcpPort: number
