@@ -64,16 +64,18 @@ function windowsOf(dataset: Dataset, change: (row: DatasetRow) => DatasetRow | u
   const windows: LabelledWindow[] = []
   let first = 0
   let startMs = FIRST_MS
-  for (const { name, startMs: fromMs, rows } of dataset.sessions) {
+  for (const { name, startMs: fromMs, recordedMs, rows } of dataset.sessions) {
     const own = dataset.rows.slice(first, first + rows)
     first += rows
-    const shiftMs = startMs - fromMs
+    const shiftMs = startMs - fromMs + modulo(recordedMs, 1000)
     windows.push(...sessionWindows(own, { session: name, shiftMs, medium: dataset.medium, change }))
     const lastMs = (own.at(-1)?.offsetMs ?? fromMs) + shiftMs
     startMs = Math.ceil((lastMs + BETWEEN_SESSIONS_MS) / 1000) * 1000
   }
   return windows
 }
+
+const modulo = (value: number, by: number): number => ((value % by) + by) % by
 
 interface Session {
   readonly session: string

@@ -12,6 +12,7 @@ import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchOutbox } from './outbox.ts'
 import { benchRfid } from './rfid.ts'
+import { benchWards } from './wards.ts'
 import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
@@ -30,6 +31,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   rfid: async (say) => [...benchEpc(), ...(await benchRfid(say))],
   ble: benchBle,
   'ble-load': benchBleLoad,
+  wards: benchWards,
   'ble-emergency': benchBleEmergency,
 }
 

@@ -18,8 +18,8 @@ describe('the timeline of a data set', () => {
       [61_000, 61_002],
     ])
     expect(sessions).toEqual([
-      { name: 'b', startMs: 0, endMs: 1_000, rows: 2 },
-      { name: 'a', startMs: 61_000, endMs: 61_002, rows: 2 },
+      { name: 'b', startMs: 0, endMs: 1_000, recordedMs: 1_628_008_099_976, rows: 2 },
+      { name: 'a', startMs: 61_000, endMs: 61_002, recordedMs: 5, rows: 2 },
     ])
   })
 

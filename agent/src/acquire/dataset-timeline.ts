@@ -12,6 +12,8 @@ export interface SessionSpan {
   /** Place on the common timeline, milliseconds. */
   readonly startMs: number
   readonly endMs: number
+  /** Recorded time of its first row, milliseconds: whole seconds of a recording begin by its own clock. */
+  readonly recordedMs: number
   readonly rows: number
 }
 
@@ -35,7 +37,8 @@ export function layEndToEnd(sessions: ReadonlyMap<string, readonly { offsetMs: n
   let startMs = 0
   for (const [name, rows] of sessions) {
     let newestMs = startMs
-    let shiftMs = startMs - (rows[0]?.offsetMs ?? 0)
+    const recordedMs = rows[0]?.offsetMs ?? 0
+    let shiftMs = startMs - recordedMs
     for (const row of rows) {
       const atMs = row.offsetMs + shiftMs
       if (Math.abs(atMs - newestMs) > CLOCK_SET_MS) {
@@ -48,7 +51,7 @@ export function layEndToEnd(sessions: ReadonlyMap<string, readonly { offsetMs: n
       }
       row.offsetMs = newestMs
     }
-    spans.push({ name, startMs, endMs: newestMs, rows: rows.length })
+    spans.push({ name, startMs, endMs: newestMs, recordedMs, rows: rows.length })
     startMs = newestMs + SESSION_GAP_MS
   }
   return { sessions: spans, stepsBack, clockSets }

@@ -199,7 +199,7 @@ describe('a new site map', () => {
     let state = emptyState()
     for (const second of every(0, 10, { dbm: { a: -60, b: -70 } })) state = locate(MAP, state, windowOf(second)).state
     let last: Located | undefined
-    for (const second of every(10, 20, { dbm: { a: -60, b: -70 } }))
+    for (const second of every(10, 40, { dbm: { a: -60, b: -70 } }))
       last = locate(renamed, state, windowOf(second)).located
     expect(last?.room).toBe('C')
   })

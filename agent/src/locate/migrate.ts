@@ -67,7 +67,7 @@ function moveWatch(from: Engine, to: Engine, receivers: readonly number[]): void
   const [old, watch] = [from.watch, to.watch]
   receivers.forEach((i, before) => {
     if (i < 0) return
-    for (const name of ['expected', 'byOthers', 'witness', 'seen', 'readings'] as const) {
+    for (const name of ['expected', 'byOthers', 'witness', 'seen', 'missed', 'readings'] as const) {
       watch[name][i] = at(old[name], before)
     }
     watch.masked[i] = old.masked[before] ?? 0

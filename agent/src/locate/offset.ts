@@ -9,7 +9,7 @@ export interface Offset {
   variance: number
 }
 
-const START_VARIANCE = 4
+const START_VARIANCE = 16
 const LEAST_VARIANCE = 0.49
 const MOST_DB = 15
 const GAIN = 0.15

@@ -4,7 +4,7 @@ import type { Belief } from './belief.ts'
 import type { Heard } from './heard.ts'
 import { relation } from './layout.ts'
 import { CELL, listenTo, type RoomModel } from './model.ts'
-import { add, at, indexAt } from './numbers.ts'
+import { add, at, clamp, indexAt } from './numbers.ts'
 
 /** What all tags together say of each receiver: how much it should have heard lately, and how much it did. */
 export interface ReceiverWatch {
@@ -14,6 +14,8 @@ export interface ReceiverWatch {
   /** Number of the tag that first expected to be heard since the receiver was last heard, 0 = none. */
   readonly witness: Float64Array
   readonly seen: Float64Array
+  /** Readings expected since the receiver was last heard, in the measure of what it has heard of the expected so far. */
+  readonly missed: Float64Array
   /** 1 = left out of everything: silent although tags are near, or reported down. */
   readonly masked: Uint8Array
   /** Readings since a receiver was masked. */
@@ -31,6 +33,8 @@ const HALF_LIFE_SECONDS = 180
 const STEP_SECONDS = 1
 const ENOUGH_EXPECTED = 7
 const SILENT_SHARE = 0.08
+/** A receiver that was heard before is gone when so many readings in a row are missing. */
+const ENOUGH_MISSED = 10
 const BACK_SHARE = 0.3
 const BACK_READINGS = 3
 const OTHERS_NEEDED = 1
@@ -46,6 +50,7 @@ export function emptyWatch({ layout }: RoomModel): ReceiverWatch {
     byOthers: new Float64Array(size),
     witness: new Float64Array(size),
     seen: new Float64Array(size),
+    missed: new Float64Array(size),
     masked: new Uint8Array(size),
     readings: new Float64Array(size),
     down: new Uint8Array(size),
@@ -96,6 +101,7 @@ function takeHeard(watch: ReceiverWatch, heard: Heard): boolean {
   for (let n = 0; n < heard.all; n++) {
     const i = indexAt(heard.receivers, n)
     add(watch.seen, i, 1)
+    watch.missed[i] = 0
     watch.byOthers[i] = 0
     watch.witness[i] = 0
     if (watch.masked[i] !== 1 || watch.down[i] === 1) continue
@@ -150,6 +156,8 @@ function expectAt(
   i: number,
   { mass, tag }: { readonly mass: number; readonly tag: number },
 ): void {
+  const usual = clamp((at(watch.seen, i) + 1) / (at(watch.expected, i) + 1), 0.1, 1)
+  add(watch.missed, i, mass * usual)
   add(watch.expected, i, mass)
   if (at(watch.witness, i) === 0) watch.witness[i] = tag
   else if (at(watch.witness, i) !== tag) add(watch.byOthers, i, mass)
@@ -159,7 +167,8 @@ function expectAt(
 function isSilent(watch: ReceiverWatch, i: number, alone: boolean): boolean {
   const expected = at(watch.expected, i)
   if (watch.masked[i] === 1 || expected <= ENOUGH_EXPECTED) return false
-  return at(watch.seen, i) < SILENT_SHARE * expected && (alone || at(watch.byOthers, i) >= OTHERS_NEEDED)
+  if (!alone && at(watch.byOthers, i) < OTHERS_NEEDED) return false
+  return at(watch.seen, i) < SILENT_SHARE * expected || at(watch.missed, i) > ENOUGH_MISSED
 }
 
 /** Takes over which receivers are reported down: these are masked at once, and taken back when the report ends. */
