@@ -26,7 +26,7 @@ interface PortReport extends Partial<Omit<SerialDevice, 'address'>> {
 }
 
 /** What a reader said of itself; what its protocol does not say is missing. */
-export interface FoundReader {
+interface FoundReader {
   readonly profile: string
   readonly vendor?: string
   readonly model?: string
