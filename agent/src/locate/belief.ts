@@ -106,8 +106,12 @@ interface Step {
   readonly seconds: number
 }
 
+/** What leaves a room of less belief than this changes nothing. */
+const TOO_LITTLE_TO_LEAVE = 1e-5
+
 /** Moves the belief on by what may have happened since: things leave rooms for their neighbours. */
-export function predict(scratch: Scratch, belief: Belief, { passages, kind, rest, seconds }: Step): void {
+export function predict(scratch: Scratch, belief: Belief, step: Step): void {
+  const { passages, kind } = step
   const from = belief[kind]
   const into = scratch[kind]
   for (let c = 0; c < scratch.count; c++) into[c] = 0
@@ -115,11 +119,12 @@ export function predict(scratch: Scratch, belief: Belief, { passages, kind, rest
   for (let b = 0; b < belief.count; b++) {
     const room = indexAt(belief.rooms, b)
     const mass = at(from, b)
-    const leaving = mass * leaveChance(passages, room, { rest, seconds })
+    const own = indexAt(scratch.slot, room)
+    const leaving = mass < TOO_LITTLE_TO_LEAVE ? 0 : mass * leaveChance(passages, room, step)
     const even = leaving * at(passages.even, room)
     shared += even
-    const own = indexAt(scratch.slot, room)
     if (own >= 0) add(into, own, mass - leaving - even)
+    if (leaving === 0) continue
     for (let e = indexAt(passages.start, room); e < indexAt(passages.start, room + 1); e++) {
       const slot = indexAt(scratch.slot, indexAt(passages.to, e))
       if (slot >= 0) add(into, slot, leaving * at(passages.extra, e))
@@ -185,7 +190,9 @@ export function slotOf({ rooms, count }: Pick<Belief, 'rooms' | 'count'>, room: 
 
 /** Calibrated probability of one place of a belief: the belief is too sure of itself, raised to a power below 1 it is not. */
 export function confidenceOf({ answer, count }: Pick<Belief, 'answer' | 'count'>, slot: number, power: number): number {
+  // Most rooms stand at the floor.
+  const least = LEAST ** power
   let total = 0
-  for (let c = 0; c < count; c++) total += at(answer, c) ** power
+  for (let c = 0; c < count; c++) total += at(answer, c) === LEAST ? least : at(answer, c) ** power
   return clamp(at(answer, slot) ** power / total, 0, 1)
 }

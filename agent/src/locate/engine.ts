@@ -201,7 +201,8 @@ function namedRooms({ model: { layout }, heard }: Omit<Seen, 'scratch'>, window:
     const room = indexAt(layout.receiverRoom, receiver)
     if (layout.exact[receiver] === true && room >= 0) named = (named ?? new Set<number>()).add(room)
   }
-  for (const id of window.namedRooms ?? []) {
+  if (!window.namedRooms) return named ?? NONE
+  for (const id of window.namedRooms) {
     const room = layout.roomNumber.get(id as RoomId)
     if (room !== undefined) named = (named ?? new Set<number>()).add(room)
   }

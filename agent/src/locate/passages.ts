@@ -13,9 +13,9 @@ export interface Passages {
   readonly start: Int32Array
   readonly to: Int32Array
   readonly extra: Float64Array
-  /** Chance per second that a walking thing, and a resting one, leaves the room. */
+  /** Chance per second that a walking thing leaves the room, and log of the share of it that is left to a resting one. */
   readonly walkingLeave: Float64Array
-  readonly restingLeave: Float64Array
+  readonly logRestingShare: Float64Array
 }
 
 const OTHER = 0.1
@@ -82,7 +82,7 @@ function countedFrom({ changes }: Sums, { k, rooms }: { k: number; rooms: number
   )
 }
 
-function leaveRates(layout: Layout, sums: Sums): Pick<Passages, 'walkingLeave' | 'restingLeave'> {
+function leaveRates(layout: Layout, sums: Sums): Pick<Passages, 'walkingLeave' | 'logRestingShare'> {
   const rooms = layout.rooms.length
   const out = new Float64Array(rooms)
   for (const [cell, count] of sums.changes) add(out, Math.floor(cell / rooms), count)
@@ -97,17 +97,21 @@ function leaveRates(layout: Layout, sums: Sums): Pick<Passages, 'walkingLeave' |
       : walking
     restingLeave[k] = Math.min(at(walkingLeave, k), transit ? RESTING_LEAVE.transit : RESTING_LEAVE.room)
   }
-  return { walkingLeave, restingLeave }
+  const logRestingShare = restingLeave.map((own, k) => Math.log(own / at(walkingLeave, k)))
+  return { walkingLeave, logRestingShare }
 }
 
-/** Chance to have left within a time, between walking and resting. @param rest 0 walks, 1 rests */
-export function leaveChance(passages: Passages, room: number, { rest, seconds }: Pace): number {
+/** Chance to have left a room within a time, between walking and resting. */
+export function leaveChance(passages: Passages, room: number, pace: Pace): number {
+  const { rest, seconds } = pace
   const walking = at(passages.walkingLeave, room)
-  const rate = rest <= 0 ? walking : walking ** (1 - rest) * at(passages.restingLeave, room) ** rest
-  return clamp(1 - (1 - rate) ** seconds, 0, 1)
+  const rate = rest <= 0 ? walking : walking * Math.exp(rest * at(passages.logRestingShare, room))
+  // Most tags are heard every second.
+  return seconds === 1 ? rate : clamp(1 - (1 - rate) ** seconds, 0, 1)
 }
 
 interface Pace {
+  /** 0 walks, 1 rests. */
   readonly rest: number
   readonly seconds: number
 }
