@@ -14,7 +14,7 @@ export interface Answered {
   readonly told: boolean
 }
 
-export interface RoomScore {
+interface RoomScore {
   readonly room: RoomId
   readonly ticks: number
   readonly recall: number

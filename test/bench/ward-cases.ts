@@ -66,7 +66,7 @@ export function prepare(
   }
 }
 
-export function surveyWindows(stops: readonly SurveyStop[]): SurveyWindow[] {
+function surveyWindows(stops: readonly SurveyStop[]): SurveyWindow[] {
   return stops.flatMap(({ room, at, readings }, stop) => {
     const filter = createFilter()
     for (const reading of readings) filter.add(reading)

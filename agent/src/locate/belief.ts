@@ -3,7 +3,7 @@ import { add, at, clamp, indexAt } from './numbers.ts'
 import { leaveChance, type Passages } from './passages.ts'
 
 /** Maps with at most this many rooms keep all of them for every tag; in larger ones a tag keeps so many at most. */
-export const MAX_ROOMS_KEPT = 64
+const MAX_ROOMS_KEPT = 64
 const LEAST = 1e-6
 /** A room keeps its place among the candidates above this. */
 const STILL_POSSIBLE = 0.001

@@ -3,6 +3,14 @@ import { CELL, type RoomModel, type Table } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
 
+const {
+  size: CELL_SIZE,
+  precision: PRECISION,
+  halfLogVariance: HALF_LOG_VARIANCE,
+  logHeard: LOG_HEARD,
+  logMissed: LOG_MISSED,
+} = CELL
+
 /**
  * Log-likelihood of what was heard, if the tag is in a room. A room without typical places is judged as a whole.
  * @param room number of a room of the model, the last one is outside
@@ -48,25 +56,25 @@ export function spotLikelihood(
  * out (it shifts all receivers alike), and how likely each receiver was to hear it or to miss it.
  */
 export function rowLikelihood({ cells, silence }: Table, row: number, evidence: Evidence): number {
-  const { heard, offset, receivers, heardWeight } = evidence
-  const { rounds, trusted } = heard
-  const base = row * receivers
+  const { heard, receivers: width, heardWeight } = evidence
+  const { rounds, trusted, receivers, dbm } = heard
+  const { db, variance } = evidence.offset
+  const base = row * width
   let power = 0
   let presence = rounds * at(silence, row)
   let z1 = 0
   let z2 = 0
   for (let n = 0; n < trusted; n++) {
-    const cell = (base + indexAt(heard.receivers, n)) * CELL.size
-    const distance = at(heard.dbm, n) - offset.db - at(cells, cell + CELL.mean)
-    const precision = at(cells, cell + CELL.precision)
+    const cell = (base + indexAt(receivers, n)) * CELL_SIZE
+    const distance = at(dbm, n) - db - at(cells, cell)
+    const precision = at(cells, cell + PRECISION)
     const scaled = distance * precision
-    power -= 0.5 * distance * scaled + at(cells, cell + CELL.halfLogVariance)
+    power -= 0.5 * distance * scaled + at(cells, cell + HALF_LOG_VARIANCE)
     z1 += scaled
     z2 += precision
-    const missed = at(cells, cell + CELL.logMissed)
-    presence -= rounds * missed
-    presence += rounds === 1 ? at(cells, cell + CELL.logHeard) : Math.log(-Math.expm1(rounds * missed))
+    const missed = rounds * at(cells, cell + LOG_MISSED)
+    presence += (rounds === 1 ? at(cells, cell + LOG_HEARD) : Math.log(-Math.expm1(missed))) - missed
   }
-  const spread = 1 + offset.variance * z2
-  return power + (offset.variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2 + heardWeight * presence
+  const spread = 1 + variance * z2
+  return power + (variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2 + heardWeight * presence
 }

@@ -37,7 +37,7 @@ export interface Sums {
 
 const SEGMENT_MS = 4000
 
-export function emptySums({ rooms, receivers }: Layout): Sums {
+function emptySums({ rooms, receivers }: Layout): Sums {
   const cells = rooms.length * receivers.length
   return {
     sum: new Float64Array(cells),
