@@ -159,5 +159,7 @@ describe('the bundled programs', () => {
     const version = await run(process.execPath, [bundle(workspace), '--version'])
     const { version: expected } = JSON.parse(readFileSync(join(productRoot, workspace, 'package.json'), 'utf8'))
     expect(version.stdout.trim()).toBe(expected)
+    const linked = await run(join(productRoot, 'node_modules/.bin', name), ['--version'])
+    expect(linked.stdout.trim()).toBe(expected)
   })
 })
