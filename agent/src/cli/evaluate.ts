@@ -1,4 +1,4 @@
-import { isReceiverId, type ReceiverId } from '@biotrakr/shared'
+import { BioTrakrError, isReceiverId, type ReceiverId } from '@biotrakr/shared'
 import { type Command, InvalidArgumentError } from 'commander'
 
 import { type Evaluation, evaluateDataset } from '../evaluate.ts'
@@ -61,7 +61,10 @@ function everyNth(text: string): number {
 function dying([time = '', receiver = '', ...more]: readonly string[]): { seconds: number; receiver: ReceiverId } {
   const seconds = Number(time)
   if (time === '' || !(seconds >= 0) || !isReceiverId(receiver) || more.length > 0) {
-    throw new InvalidArgumentError('--drop-after takes seconds and one receiver, such as --drop-after 60 anchor2')
+    throw new BioTrakrError('--drop-after takes seconds and one receiver', {
+      code: 'USAGE',
+      next: 'Write it as in --drop-after 60 anchor2.',
+    })
   }
   return { seconds, receiver }
 }
