@@ -1,5 +1,5 @@
-import type { TagReport } from '@biotrakr/firmware-profiles'
-import { type Clock, numberTag, type Random, type ReceiverId, type TagId, tagIdFromEpc } from '@biotrakr/shared'
+import { tagIdOfReport } from '@biotrakr/firmware-profiles'
+import type { Clock, Random, ReceiverId, TagId } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { BleAdapterOptions } from './acquire/ble-adapter.ts'
@@ -129,7 +129,7 @@ export function openReader(
     name,
     address,
     receivers,
-    tagOf: tagOfReport,
+    tagOf: tagIdOfReport,
     clock,
     // Where there are readers, time is real.
     eventClock: clock,
@@ -147,12 +147,6 @@ export function openReader(
     driver: store.load(store.id),
     settings: { region, powerDbm, parameters, address: busAddress, baud },
   })
-}
-
-/** UHF tags by what their EPC says, LF and HF tags by their number. */
-function tagOfReport({ epc, pc, band }: TagReport): TagId | undefined {
-  if (band !== undefined) return numberTag(band, epc)
-  return tagIdFromEpc(epc, pc === undefined ? undefined : Number.parseInt(pc, 16))?.tag
 }
 
 interface DatasetPlay {

@@ -2,8 +2,8 @@ import { gen2Crc } from '@biotrakr/shared'
 
 import type { Cursor, Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
-import { textAt } from './field-read.ts'
 import { hexOfWord } from './hex.ts'
+import { numberHex } from './number-memory.ts'
 import type { RssiSpec, TagSpec } from './profile.ts'
 
 /** Makes a report of what the cursor has read; undefined when it is none, with the reason in `cursor.why`. */
@@ -18,16 +18,24 @@ export function compileTag(spec: TagSpec, slots: Slots): ReadTag {
   const sound = compileSound(spec, slots)
   const fills = compileFills(spec, slots)
   return (cursor) => {
-    const text = textAt(cursor, epc)
+    const text = numberAt(cursor, epc)
     if (text === undefined || text === '') {
       cursor.why = 'a tag without a number'
       return undefined
     }
     if (!sound(cursor)) return undefined
-    const tag: Draft = { epc: cursor.texts[epc] === undefined ? text : text.toUpperCase() }
+    const tag: Draft = { epc: text }
     for (const fill of fills) fill(cursor, tag)
     return tag
   }
+}
+
+/** The tag's number: what a column or a JSON member says, or the bytes as hex. */
+function numberAt(cursor: Cursor, place: number): string | undefined {
+  const text = cursor.hasTexts ? cursor.texts[place] : undefined
+  if (text !== undefined) return text.toUpperCase()
+  const start = cursor.starts[place] ?? -1
+  return start < 0 ? undefined : numberHex(cursor.bytes, start, cursor.ends[place] ?? start)
 }
 
 /** The tag's own evidence: the length in its PC word, and the CRC it sent. */

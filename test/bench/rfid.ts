@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 
 import { openProfiles } from '@biotrakr/agent'
-import type { Driver, TagReport } from '@biotrakr/firmware-profiles'
-import { encodeEpc, tagIdFromEpc } from '@biotrakr/shared'
+import { type Driver, type TagReport, tagIdOfReport } from '@biotrakr/firmware-profiles'
+import { encodeEpc } from '@biotrakr/shared'
 import { PacketLengthParser } from '@serialport/parser-packet-length'
 
 import { seeded } from '../fuzz/chance.ts'
@@ -73,10 +73,10 @@ function decodeAll(driver: Driver, chunks: readonly Uint8Array[]): void {
   let tags = 0
   let sum = 0
   const framer = driver.createFramer((decoded) => {
-    for (const { epc, pc, rssiDbm, rssiRaw, antenna } of decoded.tags) {
+    for (const report of decoded.tags) {
+      const { rssiDbm, rssiRaw, antenna } = report
+      const id = tagIdOfReport(report)
       tags += 1
-      const word = pc === undefined ? undefined : Number.parseInt(pc, 16)
-      const id = driver.tagKind === 'epc' ? tagIdFromEpc(epc, word)?.tag : epc
       // V8 puts a text together only when it is looked at.
       sum += (id?.charCodeAt(id.length - 1) ?? 0) + (rssiDbm ?? rssiRaw ?? 0) + (antenna ?? 0)
     }

@@ -1,0 +1,28 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { hexOf } from './hex.ts'
+import { numberHex } from './number-memory.ts'
+
+describe('the hex of a tag number', () => {
+  it('is that of its bytes, wherever they stand and whatever was read before', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(40), fc.nat(40), (bytes, one, other) => {
+        const from = Math.min(one, other, bytes.length)
+        const to = Math.min(Math.max(one, other), bytes.length)
+        for (const _time of [1, 2]) expect(numberHex(bytes, from, to)).toBe(hexOf(bytes, from, to))
+      }),
+    )
+  })
+
+  it('stays right with more numbers than are remembered', () => {
+    const numbers = Array.from({ length: 20_000 }, (_, n) => Uint8Array.of(0xe2, 0, n >> 8, n & 0xff))
+    const wrong = [...numbers, ...numbers].filter((bytes) => numberHex(bytes, 0, 4) !== hexOf(bytes))
+    expect(wrong).toEqual([])
+  })
+
+  it('tells a number from a longer one with the same beginning', () => {
+    const bytes = new Uint8Array(32)
+    for (let to = 1; to <= 32; to++) expect(numberHex(bytes, 0, to)).toHaveLength(2 * to)
+  })
+})
