@@ -39,6 +39,10 @@ export interface Cursor {
   /** Place of byte fields in `bytes`; -1 = not read. */
   readonly starts: Int32Array
   readonly ends: Int32Array
+  /** Places that hold something, in no order, and how many; `isTouched` says of each place whether it is among them. */
+  readonly touched: Int32Array
+  touchedCount: number
+  readonly isTouched: Uint8Array
   /** Values of text fields (columns and JSON members). */
   readonly texts: (string | undefined)[]
   /** Whether any text stands there: most protocols have none. */
@@ -58,10 +62,13 @@ export function createCursor(slots: Slots): Cursor {
     bytes: new Uint8Array(0),
     at: 0,
     end: 0,
-    values: new Float64Array(size),
-    raws: new Float64Array(size),
-    starts: new Int32Array(size),
+    values: new Float64Array(size).fill(Number.NaN),
+    raws: new Float64Array(size).fill(Number.NaN),
+    starts: new Int32Array(size).fill(-1),
     ends: new Int32Array(size),
+    touched: new Int32Array(size),
+    touchedCount: 0,
+    isTouched: new Uint8Array(size),
     texts: new Array<string | undefined>(size).fill(undefined),
     hasTexts: false,
     shown: undefined,
@@ -72,11 +79,24 @@ export function createCursor(slots: Slots): Cursor {
   }
 }
 
-/** Forgets what was read. */
+/** Says that a place now holds something. */
+export function touch(cursor: Cursor, place: number): void {
+  if (cursor.isTouched[place] !== 0) return
+  cursor.isTouched[place] = 1
+  cursor.touched[cursor.touchedCount] = place
+  cursor.touchedCount += 1
+}
+
+/** Forgets what was read: a frame fills few of the places that a profile has. */
 export function resetCursor(cursor: Cursor): void {
-  cursor.values.fill(Number.NaN)
-  cursor.raws.fill(Number.NaN)
-  cursor.starts.fill(-1)
+  for (let n = 0; n < cursor.touchedCount; n++) {
+    const place = cursor.touched[n] ?? 0
+    cursor.values[place] = Number.NaN
+    cursor.raws[place] = Number.NaN
+    cursor.starts[place] = -1
+    cursor.isTouched[place] = 0
+  }
+  cursor.touchedCount = 0
   if (cursor.hasTexts) cursor.texts.fill(undefined)
   cursor.hasTexts = false
   cursor.why = ''

@@ -1,4 +1,4 @@
-import { type Cursor, resetSlots, type Shown, type Slots } from './cursor.ts'
+import { type Cursor, resetSlots, type Shown, type Slots, touch } from './cursor.ts'
 import { hexOf, textOf } from './hex.ts'
 import { columnValue, memberOf } from './line-values.ts'
 import {
@@ -106,6 +106,7 @@ function compileInt(spec: IntField, slots: Slots): Read {
   const size = bytesOfInt(spec.type)
   const name = spec.name
   if (name === undefined) return skip(size)
+  const isByte = spec.type === 'u8'
   const read = compileReadInt(spec.type, spec.endian)
   const store = compileStore(spec, { slots, name, size })
   const why = `${name} beyond the end`
@@ -113,7 +114,7 @@ function compileInt(spec: IntField, slots: Slots): Read {
     const { at } = cursor
     if (at + size > cursor.end) return fault(cursor, why)
     cursor.at = at + size
-    store(cursor, read(cursor.bytes, at))
+    store(cursor, isByte ? (cursor.bytes[at] ?? 0) : read(cursor.bytes, at))
     return true
   }
 }
@@ -125,16 +126,21 @@ function skip(size: number): Read {
   }
 }
 
+const PLAIN = ['mask', 'shift', 'scale', 'offset'] as const
+
 function compileStore(spec: IntField | DerivedField, options: { slots: Slots; name: string; size: number }) {
   const { name, size } = options
   const place = options.slots.of(name)
   const bits = compileBits(spec)
   const scale = compileScale(spec)
   const show = compileShow(spec, size)
+  // Most numbers are taken as they stand: this test costs less than two calls.
+  const isPlain = PLAIN.every((rule) => spec[rule] === undefined)
   const hidden = spec.hidden === true
   return (cursor: Cursor, raw: number) => {
-    const part = bits(raw)
-    const value = scale(part)
+    const part = isPlain ? raw : bits(raw)
+    const value = isPlain ? raw : scale(part)
+    touch(cursor, place)
     cursor.raws[place] = part
     cursor.values[place] = value
     if (cursor.shown !== undefined && !hidden) cursor.shown[name] = show(value, part)
@@ -180,6 +186,7 @@ function compileBytes(spec: BytesField, slots: Slots): Read {
     if (!(end >= start && end <= cursor.end)) return fault(cursor, why)
     cursor.at = end
     if (name === undefined) return true
+    touch(cursor, place)
     cursor.starts[place] = start
     cursor.ends[place] = end
     if (ascii) setText(cursor, place, textOf(cursor.bytes, start, end))
@@ -309,6 +316,7 @@ function compileText(spec: ColumnField | JsonField, slots: Slots): Read {
     const value = columnValue(said, spec.as)
     if (value === undefined) return fault(cursor, `${name} is not ${spec.as}`)
     if (typeof value === 'number') {
+      touch(cursor, place)
       cursor.values[place] = value
       cursor.raws[place] = value
     } else {

@@ -30,6 +30,7 @@ export function compileReadInt(type: IntType, endian: Endian = 'big'): ReadInt {
       ? (bytes, at) => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
       : (bytes, at) => ((bytes[at + 1] ?? 0) << 8) | (bytes[at] ?? 0)
   }
+  if (size === 4 && !signed) return endian === 'big' ? readBig32 : readLittle32
   const first = endian === 'big' ? 0 : size - 1
   const step = endian === 'big' ? 1 : -1
   const top = 2 ** (8 * size - 1)
@@ -38,6 +39,16 @@ export function compileReadInt(type: IntType, endian: Endian = 'big'): ReadInt {
     for (let n = 0; n < size; n++) value = value * 256 + (bytes[at + first + n * step] ?? 0)
     return signed && value >= top ? value - 2 * top : value
   }
+}
+
+function readBig32(bytes: Uint8Array, at: number): number {
+  const top = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return (top | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+}
+
+function readLittle32(bytes: Uint8Array, at: number): number {
+  const top = ((bytes[at + 3] ?? 0) << 24) | ((bytes[at + 2] ?? 0) << 16)
+  return (top | ((bytes[at + 1] ?? 0) << 8) | (bytes[at] ?? 0)) >>> 0
 }
 
 /** Writes an integer into bytes; false when it does not fit the type. */
