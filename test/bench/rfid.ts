@@ -10,8 +10,9 @@ import { randomTag } from '../fuzz/frames.ts'
 import { type Figure, median } from './figure.ts'
 
 const FRAMES = 20_000
+const WARM_UP_ROUNDS = 2
 const TAGS = 500
-const ROUNDS = 5
+const ROUNDS = 9
 /** As a USB serial adapter hands bytes on. */
 const CHUNK_BYTES = 62
 
@@ -36,7 +37,7 @@ async function benchProfile(driver: Driver): Promise<Figure[]> {
   const settings = packetLength(driver)
   const ours: number[] = []
   const ratios: number[] = []
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     const startMs = performance.now()
     decodeAll(driver, chunks)
     const oursMs = performance.now() - startMs
