@@ -61,7 +61,7 @@ function compileFits(place: number, spec: CondSpec): (cursor: Cursor) => boolean
 }
 
 /** The text in a place: of a column or JSON member, or the bytes as hex; undefined when nothing was read. */
-export function textAt(cursor: Cursor, place: number): string | undefined {
+function textAt(cursor: Cursor, place: number): string | undefined {
   const text = cursor.texts[place]
   if (text !== undefined) return text
   const start = cursor.starts[place] ?? -1
