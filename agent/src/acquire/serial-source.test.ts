@@ -147,7 +147,8 @@ describe('a reader at a serial device server', () => {
   ])('is run like one at a cable, and connected to again when the line breaks: %s', async (_name, driver) => {
     const reader = new ObedientReader(driver)
     const { address, connections } = await serve(reader)
-    const { start, stop, status } = bound(source(address, { driver }))
+    // A pause of half its bound: a shorter one could be over before anybody looked.
+    const { start, stop, status } = bound(source(address, { driver, random: () => 0.5 }))
     await start(() => undefined)
     await until(() => status().readings > 0)
     connections[0]?.destroy()
