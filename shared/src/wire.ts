@@ -1,13 +1,13 @@
 import { bytesOfHex, type Fault, hexOf, Reader, Writer } from './bytes.ts'
 import { crc32c } from './crc32c.ts'
 import { type GatewayId, isGatewayId } from './ids.ts'
-import { type Batch, type Epoch, type Fix, type LedgerRecord, seqSpan } from './model.ts'
+import { type Batch, type Epoch, type Fix, type LedgerRecord, seqSpan, type TagEvent } from './model.ts'
 import { decodeBody } from './wire-decode.ts'
 import { encodeBody, type KindRun, runsOf } from './wire-encode.ts'
 import { KIND, MAX_KIND_CODE } from './wire-kinds.ts'
 
 /**
- * Wire format, version 1. Numbers are varints (bytes.ts).
+ * Wire format, version 1; version 2 is a live message that holds events as well. Numbers are varints (bytes.ts).
  *
  * ```
  * 42 54                      magic "BT"
@@ -24,6 +24,8 @@ import { KIND, MAX_KIND_CODE } from './wire-kinds.ts'
 const MAGIC_0 = 0x42
 const MAGIC_1 = 0x54
 const VERSION = 1
+/** Only live messages with events are of this version: whoever knows version 1 alone still reads all positions. */
+const LIVE_EVENTS_VERSION = 2
 const FLAG_LIVE = 1
 const FLAG_DEFLATED = 2
 const PREFIX_BYTES = 4
@@ -70,7 +72,14 @@ interface Refusal {
 
 export type BatchVerdict = { readonly ok: true; readonly batch: Batch } | (Refusal & { readonly run?: Run })
 
-export type LiveVerdict = { readonly ok: true; readonly gateway: GatewayId; readonly fixes: readonly Fix[] } | Refusal
+export type LiveVerdict = ({ readonly ok: true; readonly gateway: GatewayId } & LiveContent) | Refusal
+
+/** What a message of the live lane says, each in the order in which it was given. */
+export interface LiveContent {
+  readonly fixes: readonly Fix[]
+  /** Presses and the like; none in version 1. */
+  readonly events: readonly TagEvent[]
+}
 
 /**
  * Encodes every batch of valid records, and never throws: times, counters and spans whole numbers from 0, `milli` and
@@ -79,7 +88,7 @@ export type LiveVerdict = { readonly ok: true; readonly gateway: GatewayId; read
  * @returns the message; longer than MAX_BATCH_BYTES when the batch must be split
  */
 export function encodeBatch(batch: Batch, compression: Compression): Uint8Array {
-  const head = startEnvelope(batch.gateway, 0)
+  const head = startEnvelope(batch.gateway, { version: VERSION, flags: 0 })
   head.unsigned(batch.epoch.counter)
   head.raw(bytesOfHex(batch.epoch.nonce))
   head.unsigned(batch.first)
@@ -87,14 +96,24 @@ export function encodeBatch(batch: Batch, compression: Compression): Uint8Array 
   return finishEnvelope(head, batch.records, compression)
 }
 
-/** As `encodeBatch`, for the newest fixes of the live lane, which have no place in the ledger. */
-export function encodeLive(gateway: GatewayId, fixes: readonly Fix[], compression: Compression): Uint8Array {
-  return finishEnvelope(startEnvelope(gateway, FLAG_LIVE), fixes, compression)
+/** As `encodeBatch`, for the newest fixes and for events on the live lane, which have no place in the ledger. */
+export function encodeLive(
+  gateway: GatewayId,
+  records: readonly (Fix | TagEvent)[],
+  compression: Compression,
+): Uint8Array {
+  const version = records.some(({ kind }) => kind === 'event') ? LIVE_EVENTS_VERSION : VERSION
+  return finishEnvelope(startEnvelope(gateway, { version, flags: FLAG_LIVE }), records, compression)
 }
 
-function startEnvelope(gateway: GatewayId, flags: number): Writer {
+interface Prefix {
+  readonly version: number
+  readonly flags: number
+}
+
+function startEnvelope(gateway: GatewayId, { version, flags }: Prefix): Writer {
   const head = new Writer(256)
-  for (const byte of [MAGIC_0, MAGIC_1, VERSION, flags, gateway.length]) head.byte(byte)
+  for (const byte of [MAGIC_0, MAGIC_1, version, flags, gateway.length]) head.byte(byte)
   for (let i = 0; i < gateway.length; i++) head.byte(gateway.charCodeAt(i))
   return head
 }
@@ -143,12 +162,14 @@ export function decodeBatch(bytes: Uint8Array, compression: Compression): BatchV
   return { ok: true, batch: { ...run, records: content.records } }
 }
 
-/** Reads a message of the live lane; as `decodeBatch` otherwise. */
+/** Reads a message of the live lane, of version 1 or 2; as `decodeBatch` otherwise. */
 export function decodeLive(bytes: Uint8Array, compression: Compression): LiveVerdict {
   const opened = openEnvelope(bytes)
   if (!opened.ok) return opened
   const { head, flags, intact, version } = opened
-  if (version !== VERSION) return refuse('WIRE_VERSION', `version ${version} is not known here`)
+  if (version !== VERSION && version !== LIVE_EVENTS_VERSION) {
+    return refuse('WIRE_VERSION', `version ${version} is not known here`)
+  }
   if (!intact) return refuse('WIRE_CRC', 'the checksum does not match')
   if ((flags & FLAG_LIVE) === 0) return refuse('WIRE_CONTENT', 'a batch, not a live message')
   const gateway = readGateway(head)
@@ -156,8 +177,11 @@ export function decodeLive(bytes: Uint8Array, compression: Compression): LiveVer
   const content = readContent(head, flags, { bytes, compression })
   if (!content.ok) return content
   const fixes = content.records.filter((record) => record.kind === 'fix')
-  if (fixes.length < content.records.length) return refuse('WIRE_CONTENT', 'a record of the live lane is not a fix')
-  return { ok: true, gateway, fixes }
+  const events = version === VERSION ? [] : content.records.filter((record) => record.kind === 'event')
+  if (fixes.length + events.length < content.records.length) {
+    return refuse('WIRE_CONTENT', `a live message of version ${version} holds records of another kind`)
+  }
+  return { ok: true, gateway, fixes, events }
 }
 
 function refuse(code: WireCode, detail: string): Refusal {
