@@ -1,27 +1,18 @@
 import { z } from 'zod'
 
-import { isReceiverId, isRoomId, type ReceiverId, type RoomId } from './ids.ts'
+import { checkPlaces, metres, placesShape, receiverId, roomId, roomPlaceShape } from './site-map-places.ts'
 
 /**
  * What the locate stage knows of the building: rooms, which of them touch, and where the receivers hang. The centre
  * publishes it with a version; every fix names the version it was computed with.
  */
-const roomId = z.custom<RoomId>(
-  (value) => typeof value === 'string' && isRoomId(value),
-  'must be a name of 1-64 characters',
-)
-const receiverId = z.custom<ReceiverId>(
-  (value) => typeof value === 'string' && isReceiverId(value),
-  'must be a name of 1-64 characters',
-)
-const metres = z.number().min(-10_000).max(10_000)
-
 const roomSchema = z.strictObject({
   id: roomId,
   /** Corridor, lift lobby, door zone: passed through rather than stayed in. */
   transit: z.boolean().default(false),
   /** A way leads out of the building from here; what is not said is true of transit rooms. */
   exit: z.boolean().optional(),
+  ...roomPlaceShape,
 })
 
 const receiverSchema = z.strictObject({
@@ -52,7 +43,7 @@ const heardShape = {
  * What is kept of a survey: sums, not readings. They outlive an edit of the map, as everything that depends on the map
  * is computed from them when it is read; names that the map has lost are passed over.
  */
-const surveySchema = z.strictObject({
+export const surveySchema = z.strictObject({
   rooms: z.array(z.strictObject({ room: roomId, rounds: count, visits: count, seconds: count })).max(10_000),
   cells: z.array(z.strictObject({ room: roomId, ...heardShape })).max(500_000),
   /** Squares about the mean of a few seconds at one place, dB^2, and their degrees of freedom. */
@@ -103,6 +94,7 @@ const shapeSchema = z.strictObject({
     .array(z.tuple([roomId, roomId]))
     .max(100_000)
     .default([]),
+  ...placesShape,
   survey: surveySchema.optional(),
 })
 
@@ -132,6 +124,7 @@ export const siteMapSchema = shapeSchema.superRefine((map, context) => {
       if (!rooms.has(room)) report(context, ['adjacency', i, end], `room "${room}" is not in rooms`)
     }
   })
+  for (const { path, message } of checkPlaces(map, { rooms, receivers })) report(context, [...path], message)
 })
 
 function report(context: z.RefinementCtx, path: (string | number)[], message: string): void {
