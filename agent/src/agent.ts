@@ -7,6 +7,7 @@ import {
   type Fix,
   type Random,
   type Reading,
+  type TagEvent,
   type TagId,
   type Timer,
 } from '@biotrakr/shared'
@@ -153,13 +154,13 @@ export class Agent {
   /** A press or an opened case waits for no window and no group: on disk and on its way within milliseconds. */
   #raise(emergencies: readonly Emergency[]): void {
     const nowMs = this.#parts.eventClock.wallMs()
-    for (const emergency of emergencies) {
-      this.counters.emergencies += 1
-      const place = this.#newest.get(emergency.tag)
-      const atMs = Math.min(emergency.atMs, nowMs)
-      this.#outbox?.append({ ...emergency, atMs, room: place?.room ?? null })
-      if (place && this.#parts.config.records.live) this.#sync?.publishLive([place], { isUrgent: true })
-    }
+    const events = emergencies.map((emergency): TagEvent => {
+      const room = this.#newest.get(emergency.tag)?.room ?? null
+      return { ...emergency, atMs: Math.min(emergency.atMs, nowMs), room }
+    })
+    this.counters.emergencies += events.length
+    if (this.#parts.config.records.live) this.#sync?.raiseLive(events)
+    for (const event of events) this.#outbox?.append(event)
     this.#commitSoon()
   }
 

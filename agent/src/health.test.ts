@@ -12,7 +12,7 @@ const parts = {
   unmapped: 0,
   sources: [{ name: 'adapter', state: 'up', detail: 'scanning', readings: 10, errors: 0 }],
   outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, fault: undefined },
-  sync: { inFlight: 1, connects: 1, nacks: 0, resends: 0, liveDropped: 0, problem: undefined },
+  sync: { inFlight: 1, connects: 1, nacks: 0, resends: 0, liveDropped: 0, liveEventsDropped: 0, problem: undefined },
 } as unknown as Parameters<typeof healthOf>[0]
 
 describe('the health of the agent', () => {

@@ -135,6 +135,11 @@ export function figures(health: () => AgentHealth): Figure[] {
       help: 'Live positions that found no connection.',
       read: () => health().sync.liveDropped,
     },
+    {
+      name: 'sync_live_events_dropped_total',
+      help: 'Live events that found no connection; the ledger has them.',
+      read: () => health().sync.liveEventsDropped,
+    },
     ...filterFigures(health),
     ...adapterFigures(health),
     ...strangerFigures(health),

@@ -192,6 +192,23 @@ for (const { name, start, isMissing } of brokers) {
       expect(sync.status().liveDropped).toBe(0)
     })
 
+    it('sends an event at once, while positions wait for their time, and counts it as dropped without a connection', async () => {
+      const broker = await brokerOf(start)
+      const centre = await centreAt(broker.url)
+      const { sync } = syncAt(broker.url, { outbox: arrayOutbox(1), liveMs: 3_600_000 })
+      const press = { kind: 'event', tag: fixOf(1).tag, room: null, event: 'button', value: 7, atMs: 5 } as const
+      sync.raiseLive([press])
+      expect(sync.status().liveEventsDropped).toBe(1)
+      await until('it is idle', () => sync.status().state === 'idle')
+      for (const atMs of [1, 2]) sync.publishLive([fixOf(1, { atMs })])
+      sync.raiseLive([press])
+      sync.raiseLive([{ ...press, value: 8 }])
+      await until('both events have come', () => centre.events.length === 2)
+      expect(centre.events).toEqual([press, { ...press, value: 8 }])
+      expect(centre.live.flat().map(({ atMs }) => atMs)).toEqual([1])
+      expect(sync.status().liveEventsDropped).toBe(1)
+    })
+
     it('switches off the delay of small packets on every connection', async () => {
       const broker = await brokerOf(start)
       await centreAt(broker.url)

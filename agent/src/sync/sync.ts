@@ -8,6 +8,7 @@ import {
   type Hello,
   parseDownMessage,
   type Random,
+  type TagEvent,
   type Timer,
   topics,
 } from '@biotrakr/shared'
@@ -82,6 +83,8 @@ export interface SyncStatus {
   readonly strays: number
   /** Positions of the live lane that could not be sent. */
   readonly liveDropped: number
+  /** Events of the live lane that could not be sent; the ledger has them. */
+  readonly liveEventsDropped: number
   readonly problem: Problem | undefined
 }
 
@@ -91,8 +94,10 @@ export interface Sync {
   stop(flush: { readonly flushMs: number }): Promise<void>
   /** The outbox has committed something new. */
   notifyCommitted(): void
-  /** Newest positions; not kept when they cannot be sent. Urgent ones do not wait for the next message's time. */
-  publishLive(fixes: readonly Fix[], urgency?: { readonly isUrgent: boolean }): void
+  /** Newest positions; not kept when they cannot be sent. */
+  publishLive(fixes: readonly Fix[]): void
+  /** Presses and the like, on the live lane at once; sent once or counted as dropped. */
+  raiseLive(events: readonly TagEvent[]): void
   status(): SyncStatus
 }
 
@@ -111,6 +116,8 @@ const SLOW_RETRY_MS = 60_000
 const LIVE_TAGS = 10_000
 /** A line this far behind carries the ledger only. */
 const LIVE_BACKLOG_BYTES = 256 * 1024
+/** Events still go out on it, up to here. */
+const EVENTS_BACKLOG_BYTES = 1024 * 1024
 
 class Uplink implements Sync {
   readonly #options: SyncOptions
@@ -175,10 +182,15 @@ class Uplink implements Sync {
       compression,
       everyMs: liveMs,
       maxTags: LIVE_TAGS,
-      isOpen: () => this.#stage !== 'refused' && this.#link.isUp && this.#link.backlogBytes < LIVE_BACKLOG_BYTES,
+      isOpen: () => this.#isOpenUpTo(LIVE_BACKLOG_BYTES),
+      isOpenForEvents: () => this.#isOpenUpTo(EVENTS_BACKLOG_BYTES),
       send: (message) => this.#link.publishOnce(topics.live(gateway), message),
       maxBytes: () => this.#ledger.maxBytes,
     })
+  }
+
+  #isOpenUpTo(backlogBytes: number): boolean {
+    return this.#stage !== 'refused' && this.#link.isUp && this.#link.backlogBytes < backlogBytes
   }
 
   #createLink(): Link {
@@ -221,8 +233,12 @@ class Uplink implements Sync {
     this.#settle()
   }
 
-  publishLive(fixes: readonly Fix[], urgency?: { readonly isUrgent: boolean }): void {
-    if (this.#stopping === undefined) this.#live.offer(fixes, urgency)
+  publishLive(fixes: readonly Fix[]): void {
+    if (this.#stopping === undefined) this.#live.offer(fixes)
+  }
+
+  raiseLive(events: readonly TagEvent[]): void {
+    this.#live.raise(events)
   }
 
   status(): SyncStatus {
@@ -239,6 +255,7 @@ class Uplink implements Sync {
       resends: this.#ledger.resends,
       strays: this.#strays,
       liveDropped: this.#live.dropped,
+      liveEventsDropped: this.#live.droppedEvents,
       problem: this.#board.current,
     }
   }

@@ -17,6 +17,7 @@ import {
   parseGatewayState,
   parseHello,
   parseTopic,
+  type TagEvent,
   type TagId,
   type Timer,
   topics,
@@ -147,6 +148,7 @@ export interface Centre {
   readonly hellos: Hello[]
   readonly batches: { epoch: string; first: number; last: number; bytes: number }[]
   readonly live: (readonly Fix[])[]
+  readonly events: TagEvent[]
   readonly states: boolean[]
   /** Answers nothing as long as it is set. */
   isMute: boolean
@@ -170,6 +172,7 @@ export async function startCentre(url: string, options: IClientOptions = {}): Pr
     hellos: [],
     batches: [],
     live: [],
+    events: [],
     states: [],
     isMute: false,
     say,
@@ -191,7 +194,8 @@ function hear(centre: Centre, topic: string, payload: Buffer): void {
     case 'live': {
       const verdict = decodeLive(payload, compression)
       if (!verdict.ok) throw new Error(verdict.detail)
-      centre.live.push(verdict.fixes)
+      if (verdict.fixes.length > 0) centre.live.push(verdict.fixes)
+      centre.events.push(...verdict.events)
       break
     }
     case 'state':
