@@ -5,6 +5,8 @@ export interface Layout {
   readonly rooms: readonly RoomId[]
   readonly receivers: readonly ReceiverId[]
   readonly roomNumber: ReadonlyMap<RoomId, number>
+  /** What transmitters that reach one room alone say of themselves, and which room that is. */
+  readonly markRoom: ReadonlyMap<string, number>
   readonly receiverNumber: ReadonlyMap<ReceiverId, number>
   /** Room in which each receiver stands, -1 = nobody wrote it down. */
   readonly receiverRoom: Int32Array
@@ -25,7 +27,7 @@ export function layoutOf(map: SiteMap): Layout {
     room === undefined ? -1 : (roomNumber.get(room) ?? -1),
   )
   const neighbours = map.rooms.map(() => new Set<number>())
-  for (const [a, b] of map.adjacency) {
+  for (const [a, b] of passagesIn(map)) {
     const [from, to] = [roomNumber.get(a), roomNumber.get(b)]
     if (from === undefined || to === undefined || from === to) continue
     neighbours[from]?.add(to)
@@ -35,6 +37,7 @@ export function layoutOf(map: SiteMap): Layout {
     rooms: map.rooms.map(({ id }) => id),
     receivers: map.receivers.map(({ id }) => id),
     roomNumber,
+    markRoom: new Map(map.rooms.flatMap(({ marks = [] }, k) => marks.map((mark): [string, number] => [mark, k]))),
     receiverNumber: new Map(map.receivers.map(({ id }, i) => [id, i])),
     receiverRoom,
     exact: map.receivers.map(({ exact }) => exact === true),
@@ -43,6 +46,11 @@ export function layoutOf(map: SiteMap): Layout {
     exit: map.rooms.map(({ transit, exit }) => exit ?? transit),
     neighbours,
   }
+}
+
+/** Pairs of rooms between which a thing can pass: said to be adjacent, or joined by a door or a portal. */
+export function passagesIn({ adjacency, doors = [], portals = [] }: SiteMap): (readonly [RoomId, RoomId])[] {
+  return [...adjacency, ...[...doors, ...portals].flatMap(({ between }) => (between ? [between] : []))]
 }
 
 /** How a receiver stands to a room: 0 in it, 1 in a room next to it, 2 elsewhere or nobody knows. */
