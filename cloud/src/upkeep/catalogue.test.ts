@@ -11,7 +11,7 @@ import { createTestDatabase, type TestDatabase } from './test-database.ts'
 
 const SCHEMAS = ['iam', 'site', 'rtls', 'telemetry']
 /** Tables of a tenant schema that belong to no tenant. */
-const NO_TENANT = ['rtls.edition']
+const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
 
 let database: TestDatabase
 let owner: Client
@@ -62,7 +62,13 @@ describe('the catalogue of the migrated database', () => {
          and pg_get_constraintdef(c.oid) !~ '\\(org_id' order by 1`,
     )
     // A gateway's name is its certificate name; gateway ids are the service's own numbers, never chosen by a tenant.
-    expect(loose).toEqual(['rtls.watermark UNIQUE (gateway_id, epoch)', 'site.gateway UNIQUE (name)'])
+    // Shards and ingesters belong to no tenant.
+    expect(loose).toEqual([
+      'rtls.shard_lease FOREIGN KEY (instance) REFERENCES rtls.ingester(instance) ON DELETE CASCADE',
+      'rtls.store UNIQUE (gateway_id, nonce)',
+      'rtls.watermark UNIQUE (gateway_id, epoch)',
+      'site.gateway UNIQUE (name)',
+    ])
   })
 
   it('lets the API read through policies and barrier views only, and write nothing', async () => {
@@ -79,7 +85,7 @@ describe('the catalogue of the migrated database', () => {
     expect(open).toEqual([])
   })
 
-  it('lets the ingester add and amend, never read history nor delete', async () => {
+  it('lets the ingester add and amend, never read history, and delete only what is on its way', async () => {
     const grants = await column(
       `select table_schema || '.' || table_name || ' ' || string_agg(lower(privilege_type), ' ' order by privilege_type)
        from information_schema.role_table_grants where table_schema = any($1) and grantee = 'bt_ingest'
@@ -90,8 +96,12 @@ describe('the catalogue of the migrated database', () => {
       'rtls.clock_anchor insert select',
       'rtls.edition select',
       'rtls.gap insert select update',
+      'rtls.ingester delete insert select update',
       'rtls.position insert select update',
       'rtls.quarantine insert select update',
+      'rtls.shard_lease delete insert select update',
+      'rtls.staged delete insert select update',
+      'rtls.store insert select update',
       'rtls.tag select',
       'rtls.watermark insert select update',
       'site.facility select',
@@ -175,6 +185,8 @@ describe('tenancy', () => {
     'rtls.clock_anchor',
     'rtls.quarantine',
     'rtls.position',
+    'rtls.store',
+    'rtls.staged',
     'rtls.location_history',
   ]
   let api: Client
@@ -258,6 +270,9 @@ describe('tenancy', () => {
          values (${org}, ${stream}, 1, 2, 'evicted', now(), now());
        insert into rtls.clock_anchor values (${org}, ${stream}, 3, now(), '0123456789abcdef', 1, 1);
        insert into rtls.quarantine (org_id, level, code) values (${org}, 'row', 'TAG_UNKNOWN');
+       insert into rtls.store (org_id, gateway_id, nonce, status) values (${org}, ${gateway}, 'n', 'active');
+       insert into rtls.staged (org_id, stream_id, first_seq, last_seq, boot_id, offset_ms, payload)
+         values (${org}, ${stream}, 5, 6, '0123456789abcdef', 1, '');
        insert into rtls.position values (${org}, ${tag}, ${facility}, ${room}, now(), now(), null, 1, 0, 900,
          null, null, null, ${stream}, 4, 1);
        insert into telemetry.location_history values (now(), ${org}, ${facility}, ${tag}, ${room}, ${stream}, 4, 0, 1, 0, 900, 1)`,
