@@ -75,6 +75,26 @@ describe.skipIf(skip)(`the live page in a real browser (skipped without ${CHROMI
     expect(complaints).toEqual([])
   })
 
+  it('shows a press with what, where and when, also of a tag whose place is not known', async () => {
+    await page.goto(centre.server.url)
+    const alarms = page.getByRole('region', { name: /Alarms of the last/ })
+    await room('Room 1').getByText(label(PUMP_2), { exact: true }).waitFor()
+    expect(await alarms.isVisible()).toBe(false)
+    await centre.raise('gw-marlow', { tag: PUMP_2, room: 'R1', value: 1 })
+    await centre.raise('gw-marlow', { tag: EPC, room: null, event: 'tamper' })
+    await alarms.getByText('case opened or tag taken off').waitFor()
+    const lines = await alarms.getByRole('listitem').allInnerTexts()
+    expect(lines.map((line) => line.split(/\s*\n\s*/))).toEqual([
+      [EPC.slice(4), 'case opened or tag taken off', 'place not known', expect.stringMatching(/ago$/)],
+      [label(PUMP_2), 'button pressed', 'Room 1', expect.stringMatching(/\d.*, \d+ s ago$/)],
+    ])
+    expect(await page.getByRole('alert').filter({ hasText: 'place not known' }).count()).toBe(1)
+    await page.reload()
+    await alarms.getByText('button pressed').waitFor()
+    expect(await alarms.getByRole('listitem').count()).toBe(2)
+    expect(complaints).toEqual([])
+  })
+
   it('finds by name, identity and room, with the keyboard alone', async () => {
     await page.goto(centre.server.url)
     await room('Room 1').getByText(label(PUMP_2), { exact: true }).waitFor()

@@ -5,15 +5,16 @@ import type { Logger } from 'pino'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
+import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
 import { addApi } from './serve/api.ts'
-import { type BoardSource, createBoard } from './serve/board.ts'
+import { type Board, type BoardSource, createBoard } from './serve/board.ts'
 import { createGuard } from './serve/guard.ts'
 import { createHealth, type DatabaseFacts } from './serve/health.ts'
-import { createLiveFeed, type FeedBroker } from './serve/live-feed.ts'
+import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
 import { createServeMetrics } from './serve/metrics.ts'
 import { addPages } from './serve/pages.ts'
 import { createRefresh } from './serve/refresh.ts'
-import { createStreamHub } from './serve/stream.ts'
+import { createStreamHub, type StreamHub } from './serve/stream.ts'
 import { createWebServer, listen } from './serve/web-server.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { migrationStatus } from './upkeep/migrate.ts'
@@ -79,13 +80,11 @@ async function identify(pool: Pool, { database, org }: ServerOptions): Promise<T
 }
 
 async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): Promise<CentreServer> {
-  const { clock, random, log, host, port, token } = options
+  const { clock, log, host, port, token } = options
   const report = createReport(createTenantReader(pool, tenant))
   const board = createBoard()
-  const feed = createLiveFeed(board, options)
+  const { alarms, feed, hub } = createStream(board, options)
   const rooms = createRoomNames()
-  const isLive = () => feed.status().state === 'up'
-  const hub = createStreamHub({ board, clock, epoch: epochOf(clock, random), isLive })
   const refresh = createRefresh({
     clock,
     log,
@@ -102,6 +101,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   const metrics = createServeMetrics({
     feed: feed.status,
     heard: board.counters,
+    alarms: alarms.counters,
     refresh: refresh.status,
     viewers: hub.viewers,
     stream: hub.counters,
@@ -145,6 +145,20 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
       log.info({ event: 'serve.stopped' }, 'server stopped')
     },
   }
+}
+
+/** From the live lane to the viewers: places by the board, alarms past it and at once. */
+function createStream(board: Board, options: ServerOptions): { alarms: AlarmBook; feed: LiveFeed; hub: StreamHub } {
+  const { clock, random } = options
+  const alarms = createAlarmBook(board)
+  const hear: FeedListener['hear'] = (gateway, { fixes, events }, nowMs) => {
+    board.hear(gateway, fixes, nowMs)
+    if (alarms.hear(gateway, events, nowMs)) hub.alarm()
+  }
+  const feed = createLiveFeed({ knows: board.knows, hear }, options)
+  const isLive = () => feed.status().state === 'up'
+  const hub = createStreamHub({ board, alarms, clock, epoch: epochOf(clock, random), isLive })
+  return { alarms, feed, hub }
 }
 
 function epochOf(clock: Clock, random: Random): string {

@@ -1,4 +1,14 @@
-import { encodeLive, type Fix, type GatewayId, METHOD, REASON, type RoomId, type TagId, topics } from '@biotrakr/shared'
+import {
+  encodeLive,
+  type Fix,
+  type GatewayId,
+  METHOD,
+  REASON,
+  type RoomId,
+  type TagEvent,
+  type TagId,
+  topics,
+} from '@biotrakr/shared'
 import mqtt from 'mqtt'
 import { Pool } from 'pg'
 import { pino } from 'pino'
@@ -16,6 +26,12 @@ export interface TestFix extends Partial<Omit<Fix, 'kind' | 'tag' | 'room'>> {
   readonly room: string | null
 }
 
+/** A press or the like as the tests of `serve` write it. */
+export interface TestEvent extends Partial<Omit<TagEvent, 'kind' | 'tag' | 'room'>> {
+  readonly tag: string
+  readonly room: string | null
+}
+
 /** For tests: a real database with two hospitals, a real broker where there is one, and a server of the first hospital. */
 export interface TestCentre {
   readonly server: CentreServer
@@ -28,6 +44,8 @@ export interface TestCentre {
   commit(org: string, fix: TestFix): Promise<void>
   /** Publishes on the live lane of a gateway. */
   live(gateway: string, ...fixes: TestFix[]): Promise<void>
+  /** As `live`, events. */
+  raise(gateway: string, ...events: TestEvent[]): Promise<void>
   publish(topic: string, payload: Uint8Array | string): Promise<void>
   stop(): Promise<void>
 }
@@ -42,6 +60,15 @@ export const LABELS: Readonly<Record<string, string>> = {
 
 export function liveMessage(gateway: string, fixes: readonly TestFix[]): Uint8Array {
   return encodeLive(gateway as GatewayId, fixes.map(wholeFix), nodeCompression)
+}
+
+export function eventMessage(gateway: string, events: readonly TestEvent[]): Uint8Array {
+  const whole = events.map((event): TagEvent => {
+    const { tag, room } = event
+    const base = { kind: 'event', event: 'button', value: 0, atMs: Date.now() } as const
+    return { ...base, ...event, tag: tag as TagId, room: room as RoomId | null }
+  })
+  return encodeLive(gateway as GatewayId, whole, nodeCompression)
 }
 
 function wholeFix(fix: TestFix): Fix {
@@ -96,6 +123,7 @@ export async function createTestCentre(): Promise<TestCentre> {
     serve,
     commit: (org, fix) => commitPosition(database, org, wholeFix(fix)),
     live: (gateway, ...fixes) => publish(topics.live(gateway as GatewayId), liveMessage(gateway, fixes)),
+    raise: (gateway, ...events) => publish(topics.live(gateway as GatewayId), eventMessage(gateway, events)),
     publish,
     stop: async () => {
       await server.stop()

@@ -1,5 +1,7 @@
 /** The live page: rooms with the tags that are in them, kept current by the stream of /api/v1/stream. */
 
+import { createAlarms } from './alarms.js'
+
 const SILENT_STREAM_MS = 45_000
 const OLD_MS = 6 * 60_000
 const UNSURE = 0.6
@@ -70,6 +72,22 @@ function ageText(ms) {
   if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, '0')}`
   return `${Math.floor(hours / 24)} d`
 }
+
+// ---- what happened: alarms ----
+
+const alarms = createAlarms(
+  { section: byId('alarms'), list: byId('alarms-list'), count: byId('alarms-count'), told: byId('alarms-told') },
+  {
+    nameOf: (id) => tags.get(id)?.name.textContent ?? shortName(id),
+    roomName: (facility, code) => rooms.get(roomKey(facility, code))?.card.ariaLabel ?? code,
+    roomNow: (id) => {
+      const position = tags.get(id)?.position
+      return position?.room == null ? undefined : rooms.get(roomKey(position.facility, position.room))?.card.ariaLabel
+    },
+    ageText,
+    setText,
+  },
+)
 
 // ---- what there is: rooms and tags ----
 
@@ -250,6 +268,7 @@ function describe(tag) {
 // ---- figures, search ----
 
 function refreshAll() {
+  alarms.refresh(serverNow())
   for (const tag of tags.values()) describe(tag)
   const wanted = page.search.value.trim().toLowerCase()
   filter(wanted)
@@ -338,6 +357,7 @@ function connect() {
     void loadDirectory()
   })
   listen('positions', ({ rows }) => showRows(rows))
+  listen('alarms', ({ rows }) => alarms.show(rows, serverNow()))
   source.addEventListener('error', () => {
     showState('reconnecting')
     // The browser tries again by itself unless the answer was an error.

@@ -39,6 +39,8 @@ export interface Receiver {
 
 interface Options {
   readonly broker: BrokerAddress
+  /** Name of this ingester: the broker lets only one client of a name in. */
+  readonly instance: string
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -46,6 +48,7 @@ interface Options {
 
 export interface BrokerStatus {
   readonly state: 'stopped' | 'connecting' | 'subscribing' | 'up'
+  /** Hellos go to one of several ingesters instead of to each. */
   readonly sharedSubscription: boolean
   /** Connections opened so far. */
   readonly connects: number
@@ -64,6 +67,8 @@ interface BrokerCounters {
 
 export interface BrokerConnection {
   start(): void
+  /** Reads the ledger of these shards and of no others, now and after every reconnect. */
+  read(shards: readonly number[]): Promise<void>
   stop(): Promise<void>
   /** Sends with QoS 0; dropped while there is no connection (answers are repeated when they are needed again). */
   publish(topic: string, payload: string): void
@@ -81,7 +86,7 @@ const QUOTA_EXCEEDED = 0x97
 
 /** The ingester's connection to the broker: MQTT 5, clean start, reconnecting with full jitter until stopped. */
 export function createBrokerConnection(receiver: Receiver, options: Options): BrokerConnection {
-  const { broker, clock, random, log } = options
+  const { broker, instance, clock, random, log } = options
   const counters: BrokerCounters = { refusedFull: 0, badTopic: 0, oversized: 0, badControl: 0 }
   let state: BrokerStatus['state'] = 'stopped'
   let client: MqttClient | undefined
@@ -90,11 +95,16 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
   let connects = 0
   let shared = false
   let lastError: string | undefined
+  let wanted: readonly number[] = []
+  const read = createShardReader()
 
   const open = () => {
     retry = undefined
     state = 'connecting'
-    const current = mqtt.connect(broker.url, clientOptions(broker, acknowledgeWhenRoom(receiver, counters, clock)))
+    const current = mqtt.connect(broker.url, {
+      ...clientOptions(broker, acknowledgeWhenRoom(receiver, counters, clock)),
+      clientId: `biotrakr-${instance}`,
+    })
     client = current
     current.on('connect', (connack) => {
       void subscribe(current, connack)
@@ -111,7 +121,8 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
     state = 'subscribing'
     noDelay(current)
     try {
-      shared = await subscribeAll(current, connack.properties?.sharedSubscriptionAvailable !== false)
+      shared = await subscribeHello(current, connack.properties?.sharedSubscriptionAvailable !== false)
+      await read(current, wanted)
       if (client !== current) return
       state = 'up'
       attempt = 0
@@ -138,6 +149,10 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
   return {
     start: () => {
       if (state === 'stopped') open()
+    },
+    read: async (shards) => {
+      wanted = shards
+      if (client?.connected && state === 'up') await read(client, shards)
     },
     stop: async () => {
       state = 'stopped'
@@ -201,34 +216,52 @@ function noDelay(client: MqttClient): void {
   if (client.stream instanceof Socket) client.stream.setNoDelay(true)
 }
 
-/**
- * A plain subscription is as safe as a shared one, since the watermark refuses whatever is stored already; with several
- * ingesters it only costs work.
- */
-async function subscribeAll(client: MqttClient, shared: boolean): Promise<boolean> {
-  await grant(client, filters.state)
-  if (shared && (await tryGrant(client, filters.sharedLedger)) && (await tryGrant(client, filters.sharedHello))) {
-    return true
-  }
-  await grant(client, filters.ledger)
-  await grant(client, filters.hello)
+/** With a plain subscription every ingester answers a hello: as right as one answer, and only a little more work. */
+async function subscribeHello(client: MqttClient, shared: boolean): Promise<boolean> {
+  await grant(client, [filters.state])
+  if (shared && (await tryGrant(client, filters.sharedHello))) return true
+  await grant(client, [filters.hello])
   return false
+}
+
+/** Keeps the subscriptions of one connection at the shards asked for last, one change after the other. */
+function createShardReader() {
+  let last: Promise<void> = Promise.resolve()
+  let readBy: MqttClient | undefined
+  let current: ReadonlySet<number> = new Set()
+
+  const change = async (client: MqttClient, shards: readonly number[]) => {
+    // A new connection begins without subscriptions.
+    if (readBy !== client) current = new Set()
+    readBy = client
+    const added = shards.filter((shard) => !current.has(shard))
+    const gone = [...current].filter((shard) => !shards.includes(shard))
+    if (gone.length > 0) await client.unsubscribeAsync(gone.map(filters.ledgerShard))
+    if (added.length > 0) await grant(client, added.map(filters.ledgerShard))
+    current = new Set(shards)
+  }
+
+  return (client: MqttClient, shards: readonly number[]): Promise<void> => {
+    const done = last.then(() => change(client, shards))
+    last = done.catch(() => undefined)
+    return done
+  }
 }
 
 async function tryGrant(client: MqttClient, filter: string): Promise<boolean> {
   try {
-    await grant(client, filter)
+    await grant(client, [filter])
     return true
   } catch {
     return false
   }
 }
 
-async function grant(client: MqttClient, filter: string): Promise<void> {
-  const answers = await client.subscribeAsync(filter, { qos: 1 })
+async function grant(client: MqttClient, wanted: readonly string[]): Promise<void> {
+  const answers = await client.subscribeAsync([...wanted], { qos: 1 })
   const refused = answers.find((answer) => answer.qos >= 128)
   if (refused === undefined) return
-  throw new BioTrakrError(`The broker refused the subscription to ${filter} (reason code ${refused.qos})`, {
+  throw new BioTrakrError(`The broker refused the subscription to ${refused.topic} (reason code ${refused.qos})`, {
     code: 'BROKER_UNREACHABLE',
     next: "Check the ingester's user and the broker's access list.",
   })

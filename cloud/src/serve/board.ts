@@ -44,6 +44,10 @@ export interface HeardCounters {
 export interface Board {
   /** True for a gateway of this organisation that is neither blocked nor retired. */
   knows(gateway: GatewayId): boolean
+  /** Code of the facility of such a gateway. */
+  facilityOf(gateway: GatewayId): string | undefined
+  knowsTag(tag: TagId): boolean
+  knowsRoom(facility: string, room: RoomId): boolean
   /** Fixes of a gateway that `knows` knows. */
   hear(gateway: GatewayId, fixes: readonly Fix[], nowMs: number): void
   /** What the database says now; heals whatever the live lane lost. */
@@ -104,9 +108,11 @@ export function createBoard(): Board {
     entry.place = place
   }
 
+  const knowsRoom = (facility: string, room: RoomId) => known.rooms.has(roomKey(facility, room))
+
   const verdict = (facility: string, fix: Fix, nowMs: number): keyof HeardCounters => {
     if (!known.tags.has(fix.tag)) return 'unknownTag'
-    if (fix.room !== null && !known.rooms.has(roomKey(facility, fix.room))) return 'unknownRoom'
+    if (fix.room !== null && !knowsRoom(facility, fix.room)) return 'unknownRoom'
     if (fix.atMs > nowMs + MAX_AHEAD_MS) return 'ahead'
     const before = entries.get(fix.tag)?.place
     return before && !isNewer(fix, before) ? 'stale' : 'taken'
@@ -114,6 +120,9 @@ export function createBoard(): Board {
 
   return {
     knows: (gateway) => facilities.has(gateway),
+    facilityOf: (gateway) => facilities.get(gateway),
+    knowsTag: (tag) => known.tags.has(tag),
+    knowsRoom,
     hear: (gateway, fixes, nowMs) => {
       const facility = facilities.get(gateway)
       if (facility === undefined) return

@@ -6,9 +6,9 @@ import {
   type Clock,
   type Compression,
   decodeLive,
-  type Fix,
   filters,
   type GatewayId,
+  type LiveContent,
   parseTopic,
   type Random,
   type Timer,
@@ -27,9 +27,9 @@ export interface FeedBroker {
 }
 
 /** Who listens to the feed. */
-interface Listener {
+export interface FeedListener {
   knows(gateway: GatewayId): boolean
-  hear(gateway: GatewayId, fixes: readonly Fix[], nowMs: number): void
+  hear(gateway: GatewayId, content: LiveContent, nowMs: number): void
 }
 
 interface FeedOptions {
@@ -68,7 +68,7 @@ const KEEPALIVE_S = 20
 const MAX_PACKET_BYTES = 257 * 1_024
 
 /** The live lane of all gateways, MQTT 5, reconnecting with full jitter until stopped. Nothing waits in it. */
-export function createLiveFeed(listener: Listener, options: FeedOptions): LiveFeed {
+export function createLiveFeed(listener: FeedListener, options: FeedOptions): LiveFeed {
   const { broker, clock, random, log } = options
   const counters: FeedCounters = { heard: 0, badTopic: 0, foreign: 0, unreadable: 0 }
   let state: FeedStatus['state'] = 'stopped'
@@ -170,7 +170,7 @@ interface Message {
 
 /** The topic says who speaks, for the broker has verified that; the message may only agree. */
 function receive(
-  listener: Listener,
+  listener: FeedListener,
   { topic, payload }: Message,
   { clock, compression, log }: FeedOptions,
 ): keyof FeedCounters {
@@ -183,6 +183,6 @@ function receive(
     log.debug({ event: 'serve.live.unreadable', gateway: parsed.gateway, code }, 'a live message cannot be used')
     return 'unreadable'
   }
-  listener.hear(parsed.gateway, verdict.fixes, clock.wallMs())
+  listener.hear(parsed.gateway, verdict, clock.wallMs())
   return 'heard'
 }

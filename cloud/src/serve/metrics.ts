@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 
+import type { AlarmCounters } from './alarms.ts'
 import type { HeardCounters } from './board.ts'
 import type { FeedCounters } from './live-feed.ts'
 
@@ -7,6 +8,7 @@ import type { FeedCounters } from './live-feed.ts'
 interface MetricsSource {
   readonly feed: () => { readonly state: string; readonly counters: Readonly<FeedCounters> }
   readonly heard: Readonly<HeardCounters>
+  readonly alarms: Readonly<AlarmCounters>
   readonly refresh: () => { readonly ok: boolean; readonly durationMs: number; readonly failures: number }
   readonly viewers: () => number
   readonly stream: Readonly<Record<'slow' | 'refused' | 'resumed' | 'sentBytes', number>>
@@ -52,6 +54,7 @@ export function createServeMetrics(source: MetricsSource): ServeMetrics {
   gauge('newest_fix_age_seconds', 'Event time of the newest position against the clock', source.newestAgeS)
   counters('live_messages', 'Messages of the live lane', 'result', () => source.feed().counters)
   counters('live_fixes', 'Fixes of the live lane', 'result', () => source.heard)
+  counters('live_events', 'Presses and the like of the live lane', 'result', () => source.alarms)
   counters('streams', 'Live streams, and bytes written to them', 'event', () => source.stream)
   counters('refreshes', 'Readings of all positions', 'result', () => ({ failed: source.refresh().failures }))
   const requests = new Counter({

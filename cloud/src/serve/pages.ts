@@ -12,8 +12,10 @@ const FILES = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/login': ['login.html', 'text/html; charset=utf-8'],
   '/assets/live.js': ['live.js', 'text/javascript; charset=utf-8'],
+  '/assets/alarms.js': ['alarms.js', 'text/javascript; charset=utf-8'],
   '/assets/base.css': ['base.css', 'text/css; charset=utf-8'],
   '/assets/live.css': ['live.css', 'text/css; charset=utf-8'],
+  '/assets/alarms.css': ['alarms.css', 'text/css; charset=utf-8'],
   '/assets/icon.svg': ['icon.svg', 'image/svg+xml'],
 } as const
 

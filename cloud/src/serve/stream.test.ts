@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events'
 import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import type { Fix, GatewayId, RoomId, TagId } from '@biotrakr/shared'
+import type { Fix, GatewayId, RoomId, TagEvent, TagId } from '@biotrakr/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
+import { type AlarmBook, createAlarmBook } from './alarms.ts'
 import { type Board, type BoardSource, createBoard } from './board.ts'
 import { createStreamHub, type StreamHub } from './stream.ts'
 import { createTestClock, type TestClock } from './test-clock.ts'
@@ -61,14 +62,16 @@ class Sink extends EventEmitter {
 
 let clock: TestClock
 let board: Board
+let alarms: AlarmBook
 let hub: StreamHub
 let live: boolean
 
 beforeEach(() => {
   clock = createTestClock()
   board = createBoard()
+  alarms = createAlarmBook(board)
   live = true
-  hub = createStreamHub({ board, clock, epoch: 'e', isLive: () => live, maxViewers: 3 })
+  hub = createStreamHub({ board, alarms, clock, epoch: 'e', isLive: () => live, maxViewers: 3 })
   board.replace(source)
   hub.start()
 })
@@ -78,6 +81,12 @@ function hear(tags: readonly TagId[], room: RoomId | undefined = ROOMS[0]): void
   const fixes = tags.map((tag) => ({ kind: 'fix', tag, room, reason: 'none', method: 'BLE', confidence: 900 }))
   const at = { atMs: clock.wallMs(), spanMs: 0, mapVersion: 1 }
   board.hear(GATEWAY, fixes.map((fix) => ({ ...fix, ...at })) as Fix[], clock.wallMs())
+}
+
+function press(value: number, change: Partial<TagEvent> = {}): void {
+  const [tag] = TAGS
+  const event = { kind: 'event', tag, room: null, event: 'button', value, atMs: clock.wallMs(), ...change } as TagEvent
+  if (alarms.hear(GATEWAY, [event], clock.wallMs())) hub.alarm()
 }
 
 function join(lastEventId?: string): Sink {
@@ -172,6 +181,39 @@ describe('the live stream', () => {
       ['dataset:t1', 'R2'],
     ])
     expect(events.at(-1)?.id).toBe(`e-${board.version()}`)
+  })
+
+  it('tells of an alarm at once, and whoever comes or comes back of all the last ones', () => {
+    const sink = join()
+    sink.events()
+    press(1)
+    press(2, { room: ROOMS[0] ?? null })
+    const row = (n: number, room: string | null) => [`e-${n}`, 'dataset:t0', 'button', n, room, clock.wallMs(), 'east']
+    const both = [row(1, null), row(2, 'R1')]
+    const events = sink.events()
+    expect(namesOf(events)).toEqual(['alarms', 'alarms'])
+    expect(rowsOf(events)).toEqual(both)
+    clock.pass(10_000)
+    expect(namesOf(sink.events())).not.toContain('alarms')
+    for (const late of [join(), join('e-0')]) {
+      const told = late.events().filter(({ event }) => event === 'alarms')
+      expect(rowsOf(told)).toEqual(both)
+    }
+  })
+
+  it('tells a viewer that did not read of the alarms as soon as it does', () => {
+    const slow = join()
+    slow.events()
+    slow.full = true
+    hear(TAGS.slice(0, 1))
+    clock.pass(500)
+    slow.events()
+    press(1)
+    press(2)
+    expect(slow.text).toBe('')
+    slow.full = false
+    slow.emit('drain')
+    expect(rowsOf(slow.events()).map(([id]) => id)).toEqual(['e-1', 'e-2'])
   })
 
   it('lets go of a viewer that has not read for 30 s', () => {

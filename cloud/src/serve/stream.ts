@@ -1,10 +1,12 @@
 import type { Clock, Timer } from '@biotrakr/shared'
 
+import type { AlarmBook } from './alarms.ts'
 import type { Board } from './board.ts'
 import { frameOf, positionsFrame, type StreamSink, Viewer } from './viewer.ts'
 
 interface HubOptions {
   readonly board: Pick<Board, 'places' | 'place' | 'step' | 'version' | 'resetVersion' | 'tags'>
+  readonly alarms: Pick<AlarmBook, 'since'>
   readonly clock: Clock
   /** Names this run. */
   readonly epoch: string
@@ -34,6 +36,8 @@ export interface StreamHub {
    * @param lastEventId what the viewer has already; everything is told when absent or of no use
    */
   join(sink: StreamSink, lastEventId: string | undefined): void
+  /** Alarms do not wait for the next step: to be called when there is one. */
+  alarm(): void
   viewers(): number
   readonly counters: Readonly<HubCounters>
 }
@@ -48,7 +52,8 @@ const MAX_VIEWERS = 200
  * changed, so a viewer that falls behind or comes back is told what changed since its own number: newest per tag, from
  * any point of this run, and nothing has to be kept for it.
  */
-export function createStreamHub({ board, clock, epoch, isLive, maxViewers = MAX_VIEWERS }: HubOptions): StreamHub {
+export function createStreamHub(options: HubOptions): StreamHub {
+  const { board, alarms, clock, epoch, isLive, maxViewers = MAX_VIEWERS } = options
   const viewers = new Set<Viewer>()
   const counters: HubCounters = { slow: 0, refused: 0, resumed: 0, sentBytes: 0 }
   let timer: Timer | undefined
@@ -86,13 +91,14 @@ export function createStreamHub({ board, clock, epoch, isLive, maxViewers = MAX_
     const onSent = (bytes: number) => {
       counters.sentBytes += bytes
     }
-    const viewer = new Viewer(sink, told, { board, clock, epoch, onSent })
+    const viewer = new Viewer(sink, told, { board, alarms, clock, epoch, onSent })
     const leave = () => viewers.delete(viewer)
     viewers.add(viewer)
     sink.on('close', leave).on('error', leave)
     sink.on('drain', () => viewer.drained())
     const hello = { epoch, at: clock.wallMs(), live: isLive(), heartbeat_s: HEARTBEAT_MS / 1_000, tags: board.tags() }
     viewer.send(Buffer.concat([Buffer.from('retry: 2000\n'), frameOf('hello', hello)]))
+    viewer.tellAlarms()
     viewer.catchUp()
   }
 
@@ -113,6 +119,9 @@ export function createStreamHub({ board, clock, epoch, isLive, maxViewers = MAX_
       return room
     },
     join,
+    alarm: () => {
+      for (const viewer of viewers) viewer.tellAlarms()
+    },
     viewers: () => viewers.size,
     counters,
   }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 
 import type { Clock, TagId } from '@biotrakr/shared'
 
+import type { Alarm, AlarmBook } from './alarms.ts'
 import type { Board, Place } from './board.ts'
 
 /** One viewer's connection, as far as it is needed here. */
@@ -9,6 +10,7 @@ export interface StreamSink extends Pick<ServerResponse, 'write' | 'end' | 'dest
 
 export interface ViewerParts {
   readonly board: Pick<Board, 'places' | 'place' | 'version' | 'resetVersion'>
+  readonly alarms: Pick<AlarmBook, 'since'>
   readonly clock: Clock
   /** Names this run: step numbers of another run mean nothing. */
   readonly epoch: string
@@ -28,6 +30,8 @@ export class Viewer {
   /** Tags still to be told in order to reach `#target`. Values are read when sent, so a late viewer gets the newest. */
   #backlog: TagId[] = []
   #target: number
+  /** Number of the newest alarm that the viewer has been told; a new connection is told all there are. */
+  #alarmTold = 0
   #blockedMs: number | undefined
   #sentMs = 0
 
@@ -48,6 +52,7 @@ export class Viewer {
   /** To be called when the socket takes more again. */
   drained(): void {
     this.#blockedMs = undefined
+    this.tellAlarms()
     this.catchUp()
   }
 
@@ -66,6 +71,17 @@ export class Viewer {
     if (this.#blockedMs !== undefined || this.#backlog.length > 0 || this.#told !== version - 1) return
     this.#told = version
     this.send(frame)
+  }
+
+  /** Tells at once of alarms that are new to this viewer, if the socket takes it; otherwise as soon as it does. */
+  tellAlarms(): void {
+    const { alarms, clock, epoch } = this.#parts
+    if (this.#blockedMs !== undefined) return
+    const fresh = alarms.since(this.#alarmTold, clock.wallMs())
+    const newest = fresh.at(-1)
+    if (newest === undefined) return
+    this.#alarmTold = newest.number
+    this.send(frameOf('alarms', { at: clock.wallMs(), rows: fresh.map((alarm) => alarmRow(alarm, epoch)) }))
   }
 
   /** Tells what is lacking, for as long as the socket takes it. */
@@ -116,6 +132,11 @@ export function positionsFrame(
 /** `[tag, room or null, confidence 0-1, reason, event time in ms, facility]`. */
 function rowOf({ tag, room, confidence, reason, atMs, facility }: Place): unknown[] {
   return [tag, room, confidence / 1_000, reason, atMs, facility]
+}
+
+/** `[id, tag, what happened, counter or 0, room or null, event time in ms, facility]`. */
+function alarmRow({ id, tag, event, value, room, atMs, facility }: Alarm, epoch: string): unknown[] {
+  return [`${epoch}-${id}`, tag, event, value, room, atMs, facility]
 }
 
 /** One server-sent event. */
