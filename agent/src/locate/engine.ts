@@ -19,6 +19,8 @@ import { listenTo, modelOf, type RoomModel } from './model.ts'
 import { emptyMotion, feelMotion, type Motion } from './motion.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
 import { emptyOffset, learnOffset, type Offset } from './offset.ts'
+import { type Points, pointsOf } from './points.ts'
+import { emptyPlace, emptyPlaceScratch, feelPlace, type PlaceBelief, type PlaceScratch } from './position.ts'
 import { type Audible, audibleOf, emptyWatch, type ReceiverWatch, watchReceivers } from './receivers.ts'
 
 /** What is made once per site map, and what all tags share. */
@@ -29,6 +31,9 @@ export interface Engine {
   readonly watch: ReceiverWatch
   readonly scratch: Scratch
   readonly heard: Heard
+  /** Where the map says where things are. */
+  readonly points: Points | undefined
+  readonly placeScratch: PlaceScratch | undefined
 }
 
 /** What is remembered of one tag. Numbers only, of bounded size. */
@@ -38,6 +43,8 @@ export interface Track {
   readonly belief: Belief
   readonly motion: Motion
   readonly offset: Offset
+  /** Which surveyed points the tag may be at; undefined where the map has none. */
+  readonly place: PlaceBelief | undefined
   /** Room answered last, the model's last number = outside, -1 = none yet. */
   answer: number
   /** Whether the answer was sure enough to be told. */
@@ -64,15 +71,26 @@ export function createEngine(map: SiteMap): Engine {
   const model = modelOf(map)
   const watch = emptyWatch(model)
   listenTo(model, watch.masked)
-  return { map, model, audible: audibleOf(model), watch, scratch: emptyScratch(model), heard: emptyHeard() }
+  const points = pointsOf(map, model.layout)
+  return {
+    map,
+    model,
+    audible: audibleOf(model),
+    watch,
+    scratch: emptyScratch(model),
+    heard: emptyHeard(),
+    points,
+    placeScratch: points && points.count > 0 ? emptyPlaceScratch(points) : undefined,
+  }
 }
 
-export function createTrack(model: RoomModel, number: number): Track {
+export function createTrack({ model, placeScratch }: Pick<Engine, 'model' | 'placeScratch'>, number: number): Track {
   return {
     number,
     belief: emptyBelief(model),
     motion: emptyMotion(model),
     offset: emptyOffset(),
+    place: placeScratch && emptyPlace(),
     answer: -1,
     told: false,
     atMs: Number.NaN,
@@ -122,7 +140,8 @@ interface Look {
   readonly seconds: number
 }
 
-function look({ model, scratch, heard, watch }: Engine, track: Track, { window, seconds }: Look): void {
+function look(engine: Engine, track: Track, { window, seconds }: Look): void {
+  const { model, scratch, heard, watch } = engine
   const { belief, motion, offset } = track
   proposeRooms(scratch, belief, { model, heard })
   judge({ model, scratch, heard }, offset)
@@ -150,6 +169,16 @@ function look({ model, scratch, heard, watch }: Engine, track: Track, { window, 
   decide(track)
   const best = at(belief.answer, likeliest(belief))
   learnOffset(offset, { model, belief, heard, sure: best, seconds })
+  const { points, placeScratch } = engine
+  if (!points || !placeScratch || !track.place) return
+  feelPlace(track.place, {
+    points,
+    scratch: placeScratch,
+    heard,
+    offset,
+    receivers: model.layout.receivers.length,
+    seconds,
+  })
 }
 
 type Seen = Pick<Engine, 'model' | 'scratch' | 'heard'>

@@ -4,6 +4,7 @@ import { confidenceOf, slotOf } from './belief.ts'
 import { createEngine, createTrack, type Engine, relax, step, type Track } from './engine.ts'
 import { migrate } from './migrate.ts'
 import { indexAt } from './numbers.ts'
+import { placeOf } from './position.ts'
 import { reportDown } from './receivers.ts'
 
 /**
@@ -26,6 +27,10 @@ export interface Located {
   readonly likeliest: RoomId | null
   /** Its probability, per mille; 0 where there is none or nothing was heard. */
   readonly likeliestConfidence: number
+  /** Place on the floor and the radius in which the tag is in five of six cases; where the map has places. */
+  readonly xCm?: number
+  readonly yCm?: number
+  readonly accuracyCm?: number
 }
 
 /**
@@ -110,9 +115,9 @@ function engineFor(map: SiteMap, state: LocateState): Engine {
   return engine
 }
 
-function meet(state: LocateState, { model }: Engine): Track {
+function meet(state: LocateState, engine: Engine): Track {
   state.met += 1
-  return createTrack(model, state.met)
+  return createTrack(engine, state.met)
 }
 
 function forgetOne(state: LocateState): void {
@@ -143,18 +148,34 @@ function answer(engine: Engine, track: Track, { window, minConfidence }: Asked):
   const room = roomOf(engine, track.answer)
   track.told = confidence >= minConfidence * (track.told ? KEPT_SHARE : 1)
   const perMille = Math.round(1000 * Math.min(confidence, 0.999))
-  if (!track.told) return { ...unknown(window, 'ambiguous', room), likeliestConfidence: room ? perMille : 0 }
-  if (room === undefined) return { ...unknown(window, 'outside', undefined), confidence: perMille }
+  if (room === undefined && track.told) return { ...unknown(window, 'outside', undefined), confidence: perMille }
+  const place = placeIn(engine, track, track.told ? confidence : 0)
+  if (!track.told) {
+    return { ...unknown(window, 'ambiguous', room), likeliestConfidence: room ? perMille : 0, ...place }
+  }
   return {
     tag: window.tag,
-    room,
+    room: room ?? null,
     reason: isDeafRoom(engine, track.answer) ? 'receiver_down' : 'none',
     method: window.medium,
     confidence: perMille,
     atMs: window.atMs,
-    likeliest: room,
+    likeliest: room ?? null,
     likeliestConfidence: perMille,
+    ...place,
   }
+}
+
+/** In whole centimetres, as the ledger has them. */
+function placeIn(
+  { points }: Engine,
+  { place, belief, answer: room }: Track,
+  confidence: number,
+): Pick<Located, 'xCm' | 'yCm' | 'accuracyCm'> {
+  const found = points && placeOf(place, { points, belief, room, confidence })
+  if (!found) return {}
+  const { x, y, accuracy } = found
+  return { xCm: Math.round(100 * x), yCm: Math.round(100 * y), accuracyCm: Math.round(100 * accuracy) }
 }
 
 /** The answer filter is too sure of itself the longer it walks; the power was fitted on surveys and simulated wards. */

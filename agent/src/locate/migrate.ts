@@ -26,7 +26,7 @@ interface Moving {
 }
 
 function moved(old: Track, { to, rooms, receivers }: Moving): Track {
-  const track = createTrack(to.model, old.number)
+  const track = createTrack(to, old.number)
   const { belief, motion } = track
   for (let b = 0; b < old.belief.count; b++) {
     const room = rooms[indexAt(old.belief.rooms, b)] ?? -1
