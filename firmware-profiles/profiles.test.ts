@@ -115,8 +115,9 @@ describe.each([...profiles.keys()])('profile %s', (id) => {
       const received = driver.reader.decodeCommand(driver.encode(name, sampleParams(driver, needs)))
       if (received === undefined) throw new Error(`${name} is not understood`)
       const answers = driver.reader.answer(received).map((frame) => driver.decode(frame))
-      expect(answers.map(({ message }) => message)).toEqual(spec.answer.map(({ message }) => message))
-      if (spec.expect === undefined) continue
+      const always = spec.answer.filter(({ when }) => when === undefined)
+      expect(answers.map(({ message }) => message)).toEqual(always.map(({ message }) => message))
+      if (spec.expect === undefined || always.length === 0) continue
       expect({ name, matches: answers.map((reply) => driver.matches(name, reply)) }).not.toEqual({
         name,
         matches: answers.map(() => 'other'),

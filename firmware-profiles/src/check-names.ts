@@ -23,6 +23,7 @@ export function nameProblems(document: ProfileDocument): Problem[] {
     ...doubledMessages(document),
     ...Object.entries(document.commands).flatMap(([name, spec]) => commandProblems(document, spec, `commands.${name}`)),
     ...answerProblems(document, document.unknownCommand, 'unknownCommand'),
+    ...wrongParameterProblems(document),
     ...lifecycleProblems(document),
     ...framingProblems(document),
     ...integrityProblems(document),
@@ -139,8 +140,9 @@ function doubledMessages({ messages }: ProfileDocument): Problem[] {
 function commandProblems(document: ProfileDocument, spec: CommandSpec, path: string): Problem[] {
   const problems = spec.send.flatMap((part, n) => {
     if (typeof part === 'string' || !('param' in part)) return []
-    const known = GATEWAY_PARAMETERS.has(part.param) || document.parameters?.[part.param] !== undefined
-    return known ? [] : [{ path: `${path}.send[${n}].param`, message: `there is no parameter ${part.param}` }]
+    return isParameter(document, part.param)
+      ? []
+      : [{ path: `${path}.send[${n}].param`, message: `there is no parameter ${part.param}` }]
   })
   for (const [n, name] of (spec.expect?.messages ?? []).entries()) {
     if (!hasMessage(document, name)) problems.push(unknownMessage(`${path}.expect.messages[${n}]`, name))
@@ -171,6 +173,21 @@ function answerProblems(document: ProfileDocument, answers: CommandSpec['answer'
   return (answers ?? []).flatMap(({ message }, n) =>
     document.messages.some(({ name }) => name === message) ? [] : [unknownMessage(`${path}[${n}].message`, message)],
   )
+}
+
+function wrongParameterProblems(document: ProfileDocument): Problem[] {
+  return (document.wrongParameter?.rules ?? []).flatMap(({ param, answer }, n) => {
+    const path = `wrongParameter.rules[${n}]`
+    const isKnown = param === undefined || isParameter(document, param)
+    return [
+      ...(isKnown ? [] : [{ path: `${path}.param`, message: `there is no parameter ${param}` }]),
+      ...answerProblems(document, answer, `${path}.answer`),
+    ]
+  })
+}
+
+function isParameter({ parameters }: ProfileDocument, name: string): boolean {
+  return GATEWAY_PARAMETERS.has(name) || parameters?.[name] !== undefined
 }
 
 function lifecycleProblems({ lifecycle, commands, limits }: ProfileDocument): Problem[] {

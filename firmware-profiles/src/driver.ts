@@ -166,6 +166,8 @@ export interface ReaderSide {
   decodeCommand(frame: Uint8Array): ReceivedCommand | undefined
   /** The frames a reader answers with; `state` (last set parameters and the like) goes before the profile's values. */
   answer(received: ReceivedCommand, state?: Fields): readonly Uint8Array[]
+  /** What a reader says to a command that it cannot carry out as it is: none if it can. */
+  refusal(received: ReceivedCommand, state?: Fields): readonly Uint8Array[]
   /** Any message by name. Throws PROFILE_PARAMETER when a value is missing or does not fit. */
   encodeMessage(name: string, values?: Fields, options?: { readonly layout?: number }): Uint8Array
   /** The profile's first tag message (or the named one) with these reports; `values` for its other fields. */

@@ -1,4 +1,4 @@
-import type { Conditions, Endian, FieldSpec, IntType, Num } from './profile-fields.ts'
+import type { Conditions, CondSpec, Endian, FieldSpec, IntType, Num } from './profile-fields.ts'
 
 export type * from './profile-fields.ts'
 
@@ -33,6 +33,8 @@ export interface ProfileDocument {
   readonly commands: Readonly<Record<string, CommandSpec>>
   /** What a reader says to a command it does not know; only simulated readers use it. */
   readonly unknownCommand?: readonly AnswerSpec[]
+  /** What it says to a command that it knows but cannot carry out as it is; only simulated readers use it. */
+  readonly wrongParameter?: WrongParameterSpec
   readonly lifecycle: LifecycleSpec
   readonly limits?: LimitsSpec
   readonly errors?: Readonly<Record<string, ErrorSpec>>
@@ -228,10 +230,16 @@ export interface CommandSpec {
   /** What a reader answers; only simulated readers use it. */
   readonly answer?: readonly AnswerSpec[]
   /** What the command does to a simulated reader. */
-  readonly effect?: 'start' | 'stop' | 'round' | 'boot'
+  readonly effect?: EffectSpec
   /** What it sets is kept in memory that wears out: it is sent only when needed. */
   readonly stored?: StoredSpec
 }
+
+/**
+ * `collect` is a round whose tags stay in the reader; `take` hands out as many of them as one frame holds and forgets
+ * those, `list` hands out all and keeps them, `clear` forgets all.
+ */
+export type EffectSpec = 'start' | 'stop' | 'round' | 'boot' | 'collect' | 'take' | 'list' | 'clear'
 
 interface StoredSpec {
   /** How to read what is stored. */
@@ -257,8 +265,29 @@ interface ExpectSpec {
 
 export interface AnswerSpec {
   readonly message: string
+  /** Only if these fit: parameters as commands have set them, `buffered` and `collected` tags, `upSeconds`. */
+  readonly when?: Conditions
   /** Field values; `{ requestByte: n }` copies byte n of the command's frame. */
   readonly values?: Readonly<Record<string, number | string | { readonly requestByte: number }>>
+}
+
+export interface WrongParameterSpec {
+  /** Bytes of `send` that say which command it is. A known one that fits none of the profile's has a wrong length. */
+  readonly code: { readonly at: number; readonly bytes: number }
+  /** The first that fits is answered. */
+  readonly rules: readonly WrongParameterRule[]
+}
+
+export interface WrongParameterRule {
+  /** Which parameter is wrong; without it, the length is. */
+  readonly param?: string
+  /** Too great or too small (too long or too short); both if not said. */
+  readonly is?: 'above' | 'below'
+  /** Right numbers, as the command carries them; in place of the limits that the profile declares. */
+  readonly unless?: readonly CondSpec[]
+  /** A command that switches the radio on is wrong as long as the parameter has never been set. */
+  readonly missing?: boolean
+  readonly answer: readonly AnswerSpec[]
 }
 
 /** Lists of command names. */

@@ -3,8 +3,10 @@ import { readCommand } from './commands.ts'
 import type { Fields, FieldValue, ReaderSide, ReceivedCommand, TagReport } from './driver.ts'
 import { createEngine } from './engine.ts'
 import { parameterError, tagValues, writeMessage } from './message-write.ts'
+import { compileCondition } from './number.ts'
 import type { AnswerSpec, MessageSpec, ProfileDocument } from './profile.ts'
 import type { Shape } from './shape.ts'
+import { wrongParameterAnswer } from './wrong-parameter.ts'
 
 export interface ReaderParts {
   readonly document: ProfileDocument
@@ -25,6 +27,12 @@ export function createReaderSide(parts: ReaderParts): ReaderSide {
   const encodeMessage: ReaderSide['encodeMessage'] = (name, values = {}, options = {}) =>
     writeMessage(document, { message: messageOf(name), values, layout: options.layout ?? 0, assembler })
   const read = compileReceive(parts)
+  const say = (answers: readonly AnswerSpec[], received: ReceivedCommand, state: Fields): readonly Uint8Array[] =>
+    answers
+      .filter((answer) => applies(answer, state))
+      .map((answer) =>
+        encodeMessage(answer.message, { ...valuesOf(answer, received), ...statesOf(answer, state) }, received),
+      )
   return {
     createFramer: (sink) =>
       createEngine<ReceivedCommand>({
@@ -45,9 +53,12 @@ export function createReaderSide(parts: ReaderParts): ReaderSide {
     answer(received, state = {}) {
       const spec = received.command === null ? undefined : document.commands[received.command]
       const answers = received.command === null ? document.unknownCommand : spec?.answer
-      return (answers ?? []).map((answer) =>
-        encodeMessage(answer.message, { ...valuesOf(answer, received), ...statesOf(answer, state) }, received),
-      )
+      return say(answers ?? [], received, state)
+    },
+    refusal(received, state = {}) {
+      const payload = assembler.payloadOf(received.frame, parts.shape.layoutOf(received.frame, 0))
+      // A refusal says what was asked for, not what has been set.
+      return say(wrongParameterAnswer(document, received, { payload, state }) ?? [], received, {})
     },
     encodeMessage,
     encodeTags(tags, { message, values = {}, layout = 0 } = {}) {
@@ -76,6 +87,14 @@ function compileReceive({ document, shape, assembler }: ReaderParts) {
 function tagMessage({ messages }: ProfileDocument, tag: TagReport | undefined): MessageSpec | undefined {
   const fits = (spec: MessageSpec) => tag?.band === undefined || spec.tag?.band === tag.band
   return messages.find((spec) => spec.tag !== undefined && fits(spec))
+}
+
+function applies({ when }: AnswerSpec, state: Fields): boolean {
+  return Object.entries(when ?? {}).every(([name, condition]) => {
+    const value = state[name]
+    const text = typeof value === 'string' ? value : undefined
+    return compileCondition(condition)(typeof value === 'number' ? value : Number.NaN, text)
+  })
 }
 
 function valuesOf(answer: AnswerSpec, { frame }: ReceivedCommand): Record<string, FieldValue> {

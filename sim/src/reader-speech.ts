@@ -13,6 +13,10 @@ type MessageSpec = ProfileDocument['messages'][number]
 export interface Speech {
   /** To a command by itself; what its profile does not say how to answer is not answered. */
   answer(received: ReceivedCommand, state: Fields): readonly Uint8Array[]
+  /** To a command that the reader knows but cannot carry out as it is: none if it can. */
+  refusal(received: ReceivedCommand, state: Fields): readonly Uint8Array[]
+  /** As many of the tags as one frame holds, and how many those are. */
+  oneList(received: ReceivedCommand, tags: readonly TagReport[], state: Fields): OneList
   /** Tags of a round, and its end in the way of the protocol. */
   round(received: ReceivedCommand, tags: readonly TagReport[], state: Fields): readonly Uint8Array[]
   /** One tag of a stream. */
@@ -21,6 +25,11 @@ export interface Speech {
   reads(tag: TagReport): boolean
   /** The first message with this role, if there is one. */
   sign(role: 'keepalive' | 'boot', layout: number): Uint8Array | undefined
+}
+
+interface OneList {
+  readonly frame: readonly Uint8Array[]
+  readonly count: number
 }
 
 export function createSpeech(driver: Driver): Speech {
@@ -46,8 +55,17 @@ export function createSpeech(driver: Driver): Speech {
     )
   }
 
+  const oneList: Speech['oneList'] = (received, tags, state) => {
+    const message = tags[0] && tagMessage(messages, tags[0], specOf(driver, received)?.expect?.messages ?? [])
+    if (message === undefined) return { frame: [], count: tags.length }
+    const said = { layout: received.layout, state, values: {} }
+    return longest(tags, (some) => tagFrame(message, some, said))
+  }
+
   return {
     answer,
+    refusal: (received, state) => attempt(() => driver.reader.refusal(received, state)) ?? [],
+    oneList,
     round(received, tags, state) {
       const { layout } = received
       const spec = specOf(driver, received)
@@ -69,10 +87,8 @@ export function createSpeech(driver: Driver): Speech {
         )
         const inOne = (some: readonly TagReport[], last: boolean) =>
           tagFrame(first.message, some, { ...said, values: { ...values, ...(last ? rules.last : rules.more) } })
-        const frames = lists(
-          found.map(({ tag }) => tag),
-          inOne,
-        )
+        const ones = found.map(({ tag }) => tag)
+        const frames = lists(ones, inOne)
         return frames.length === 0 ? ending : frames
       }
       const frames = found.flatMap(({ tag, message }) => tagFrame(message, [tag], said) ?? [])
@@ -153,6 +169,15 @@ function turns(list: MessageSpec, end: MessageSpec | undefined, fixed: Fields): 
     more[name] = codes.find((one) => one !== code) ?? code
   }
   return { more, last }
+}
+
+/** As many tags as one frame holds; one that fits into none is passed over. */
+function longest(tags: readonly TagReport[], write: (some: readonly TagReport[]) => Uint8Array | undefined): OneList {
+  for (let count = tags.length; count > 0; count--) {
+    const frame = write(tags.slice(0, count))
+    if (frame !== undefined) return { frame: [frame], count }
+  }
+  return { frame: [], count: 1 }
 }
 
 /** As many tags in a frame as it holds, the rest in the next. */

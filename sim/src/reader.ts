@@ -1,6 +1,7 @@
-import type { Driver, FieldValue, ReceivedCommand, TagReport } from '@biotrakr/firmware-profiles'
+import type { Driver, Fields, FieldValue, ReceivedCommand, TagReport } from '@biotrakr/firmware-profiles'
 import type { Random } from '@biotrakr/shared'
 
+import { createTagBuffer } from './reader-buffer.ts'
 import { createSpeech } from './reader-speech.ts'
 
 export interface ReaderOptions {
@@ -24,8 +25,10 @@ export interface SimulatedReader {
   readonly radiating: boolean
 }
 
-/** How long a round lasts; a half-duplex reader hears nothing meanwhile. */
+/** How long a round lasts if the command does not say; a half-duplex reader hears nothing meanwhile. */
 const ROUND_MS = 30
+/** The parameter by which a command says it, ms. */
+const ROUND_PARAMETER = 'timeoutMs'
 /** A stream says at least this often that it runs. */
 const KEEPALIVE_MS = 1_000
 /** Reads made up for at most after a pause of the caller, or between two rounds. */
@@ -46,6 +49,7 @@ class Reader implements SimulatedReader {
   private readonly framer: ReturnType<Driver['reader']['createFramer']>
   private readonly halfDuplex: boolean
   private readonly acknowledges: boolean
+  private readonly buffer = createTagBuffer()
   /** The last value of each parameter that commands have set. */
   private state: Record<string, FieldValue>
   private streaming: boolean
@@ -101,6 +105,7 @@ class Reader implements SimulatedReader {
     this.state = delivered(this.driver)
     this.bootedMs = this.nowMs
     this.round = undefined
+    this.buffer.clear()
     this.readsDue = 0
     this.streaming = this.driver.lifecycle.inventory === 'passive'
   }
@@ -122,17 +127,53 @@ class Reader implements SimulatedReader {
     if (this.halfDuplex && this.round !== undefined) return
     this.layout = received.layout
     if (this.acknowledges) this.say([PN532_ACK])
-    const effect = received.command === null ? undefined : this.driver.commands.get(received.command)?.effect
+    const refusal = this.speech.refusal(received, this.state)
+    if (refusal.length > 0) {
+      this.reply(refusal)
+      return
+    }
+    this.carryOut(received)
+  }
+
+  private carryOut(received: ReceivedCommand): void {
+    const effect = this.effectOf(received)
     if (effect === 'boot') this.reset()
     this.remember(received)
-    if (effect === 'round') {
-      this.round = { command: received, endsMs: this.nowMs + ROUND_MS }
+    if (effect === 'round' || effect === 'collect') {
+      const { [ROUND_PARAMETER]: lastsMs } = received.params
+      this.round = { command: received, endsMs: this.nowMs + (typeof lastsMs === 'number' ? lastsMs : ROUND_MS) }
       return
     }
     if (effect === 'stop') this.stop()
-    const upSeconds = Math.floor((this.nowMs - this.bootedMs) / 1_000)
-    this.reply(this.speech.answer(received, { upSeconds, ...this.state }))
+    if (effect === 'clear') this.buffer.clear()
+    if (effect === 'take' || effect === 'list') this.handOut(received, effect)
+    else this.reply(this.speech.answer(received, this.known()))
     if (effect === 'start') this.start()
+  }
+
+  private effectOf({ command }: ReceivedCommand) {
+    return command === null ? undefined : this.driver.commands.get(command)?.effect
+  }
+
+  /** What the reader can say of itself. */
+  private known(collected = 0): Fields {
+    const upSeconds = Math.floor((this.nowMs - this.bootedMs) / 1_000)
+    return { upSeconds, ...this.state, collected, buffered: this.buffer.tags.length, lost: this.buffer.lost }
+  }
+
+  private handOut(received: ReceivedCommand, effect: 'take' | 'list'): void {
+    const { tags } = this.buffer
+    if (tags.length === 0) {
+      this.reply(this.speech.answer(received, this.known()))
+      return
+    }
+    if (effect === 'list') {
+      this.reply(this.speech.round(received, tags, this.known()))
+      return
+    }
+    const { frame, count } = this.speech.oneList(received, tags, this.known())
+    this.buffer.drop(count)
+    this.reply(frame)
   }
 
   /** The host's own acknowledge ends what is under way; its refusal asks for the last reply again. */
@@ -141,8 +182,12 @@ class Reader implements SimulatedReader {
     else this.say(this.lastReply)
   }
 
+  /** A region is kept as the protocol's number, in which a reader says it. */
   private remember({ params }: ReceivedCommand): void {
-    for (const [name, value] of Object.entries(params)) if (typeof value !== 'object') this.state[name] = value
+    const { regions } = this.driver.limits
+    for (const [name, value] of Object.entries(params)) {
+      if (typeof value !== 'object') this.state[name] = (name === 'region' && regions.get(String(value))) || value
+    }
   }
 
   private start(): void {
@@ -161,7 +206,12 @@ class Reader implements SimulatedReader {
     const most = this.driver.lifecycle.inventory === 'hostPoll' ? 1 : Math.floor(this.readsDue)
     const tags = this.draw(Math.min(most, Math.floor(this.readsDue)))
     this.readsDue -= tags.length
-    this.reply(this.speech.round(command, tags, this.state))
+    if (this.effectOf(command) === 'collect') {
+      this.buffer.add(tags)
+      this.reply(this.speech.answer(command, this.known(tags.length)))
+      return
+    }
+    this.reply(this.speech.round(command, tags, this.known()))
   }
 
   /** Different tags of the field, in any order. */

@@ -87,9 +87,9 @@ describe('a simulated reader', () => {
     const { reader } = bench(driver, { noise: 0.2, readsPerSecond: 500 })
     const found: Decoded[] = []
     const framer = driver.createFramer((decoded) => found.push(decoded))
-    const { start, poll } = driver.lifecycle
+    const { open, start, poll } = driver.lifecycle
     for (let nowMs = 0; nowMs < 2_000; nowMs += 50) {
-      const names = nowMs === 0 ? [...start, ...poll] : poll
+      const names = nowMs === 0 ? [...open, ...start, ...poll] : poll
       for (const name of names) {
         for (const piece of reader.receive(driver.encode(name, settings(driver)), nowMs)) framer.push(piece, 0)
       }
