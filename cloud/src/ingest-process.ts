@@ -9,8 +9,8 @@ interface IngestProcessOptions extends Omit<IngesterOptions, 'pool'> {
   readonly port: number
 }
 
-/** The ingester may use two connections; the third answers what asks for its health. */
-const CONNECTIONS = 3
+/** Recording, hellos and evidence, leases, and records that have got their time: each works on one connection. */
+const CONNECTIONS = 4
 
 /**
  * One ingester with its connections and its probe server.

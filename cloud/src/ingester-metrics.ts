@@ -13,6 +13,7 @@ export interface IngesterMetrics {
   readonly acks: Counter
   readonly nacks: Counter
   readonly refusals: Counter<'code'>
+  readonly notices: Counter<'code'>
   readonly transaction: Histogram
   readonly ackLatency: Histogram
 }
@@ -40,6 +41,7 @@ export function createIngesterMetrics(status: () => IngesterStatus): IngesterMet
     })
   gauge('breaker_open', '1 while the database is not to be had', (now) => (now.database.breaker === 'open' ? 1 : 0))
   gauge('broker_up', '1 while connected to the broker and subscribed', (now) => (now.broker.state === 'up' ? 1 : 0))
+  gauge('shards', 'Shards of the ledger that are read here, of 64', (now) => now.shards)
   gauge('intake_batches', 'Batches waiting to be decoded', (now) => now.intake.batches)
   gauge('intake_bytes', 'Bytes of the batches waiting to be decoded', (now) => now.intake.bytes)
   gauge('parked_batches', 'Batches waiting for an earlier one', (now) => now.parked)
@@ -55,6 +57,7 @@ export function createIngesterMetrics(status: () => IngesterStatus): IngesterMet
     strays: labelled('strays', 'Messages from which nothing is recorded', 'code'),
     acks: counter('acks', 'Commit acknowledgements sent'),
     nacks: counter('nacks', 'Requests to send again from an earlier record'),
+    notices: labelled('store_notices', 'Twins, replaced and restored stores of gateways', 'code'),
     refusals: labelled('refusals', 'Gateways told that nothing of theirs is taken', 'code'),
     transaction: seconds('transaction', 'Time from borrowing a connection to the end of the commit'),
     ackLatency: seconds('ack', 'Time from the arrival of a batch to its acknowledgement'),

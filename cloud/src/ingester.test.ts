@@ -7,6 +7,8 @@ import {
   type LedgerRecord,
   parseDownMessage,
   type RoomId,
+  SHARD_COUNT,
+  shardOf,
   type TagId,
   topics,
 } from '@biotrakr/shared'
@@ -26,6 +28,7 @@ const B = 'gw-b' as GatewayId
 const STRANGER = 'stranger' as GatewayId
 const EPOCH = { counter: 1, nonce: '00000000000000aa' }
 const epoch = formatEpoch(EPOCH)
+let instances = 0
 
 function fixes(from: number, to: number): Fix[] {
   return Array.from({ length: to - from + 1 }, (_, i) => ({
@@ -102,7 +105,9 @@ describe.skipIf(skipWithoutMosquitto)(
       await database.stop()
     })
     beforeEach(async () => {
-      await database.ownerClient.query('truncate rtls.watermark, telemetry.location_history cascade')
+      await database.ownerClient.query(
+        'truncate rtls.watermark, rtls.store, rtls.ingester, telemetry.location_history cascade',
+      )
       ward = await createWard(broker.url)
     })
     afterEach(async () => {
@@ -120,6 +125,7 @@ describe.skipIf(skipWithoutMosquitto)(
       const ingester = createIngester({
         pool,
         broker: { url: broker.url },
+        instance: `test-${++instances}`,
         clock: systemClock,
         random: () => 0.1,
         compression: nodeCompression,
@@ -177,7 +183,8 @@ describe.skipIf(skipWithoutMosquitto)(
       await hello(STRANGER)
       await ward.publish(topics.ledger(A), batch(A, 1, fixes(1, 1)))
       await expect.poll(() => hw(A)).toBe(1)
-      expect(ward.said(STRANGER, 'refuse')).toMatchObject([{ code: 'GATEWAY_UNKNOWN' }])
+      // Once for all of its batches, and once for its hello.
+      expect(ward.said(STRANGER, 'refuse')).toMatchObject([{ code: 'GATEWAY_UNKNOWN' }, { code: 'GATEWAY_UNKNOWN' }])
       expect(await count('rtls.quarantine')).toBe(0)
       expect(await count('rtls.watermark')).toBe(1)
     })
@@ -189,7 +196,7 @@ describe.skipIf(skipWithoutMosquitto)(
       await ward.publish(topics.ledger(A), batch(B, 1, fixes(1, 3)))
       for (let i = 0; i < 20; i++) await ward.publish(topics.ledger(A), damaged)
       await ward.publish(topics.ledger(A), Buffer.alloc(200_000, 'junk'))
-      await ward.publish(`biotrakr/v1/${A}/up/ledger/99`, batch(A, 1, fixes(1, 3)))
+      await ward.publish(`biotrakr/v1/${A}/up/ledger/${(shardOf(A) + 1) % SHARD_COUNT}`, batch(A, 1, fixes(1, 3)))
       await ward.publish(topics.ledger(B), batch(B, 1, fixes(1, 3)))
       await expect.poll(() => hw(B)).toBe(3)
       expect(ward.heard.filter(({ gateway }) => gateway === A)).toEqual([])

@@ -1,30 +1,34 @@
-import type { Clock, Compression, GatewayId, Hello, Random } from '@biotrakr/shared'
-import { topics } from '@biotrakr/shared'
+import { type Clock, type Compression, type GatewayId, type Random, topics } from '@biotrakr/shared'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 
-import { ackText, nackText, refuseText, welcomeText } from './ingest/answers.ts'
+import { nackText } from './ingest/answers.ts'
 import { type Assembly, createAssembly } from './ingest/assembly.ts'
 import {
   type BrokerAddress,
   type BrokerConnection,
   type BrokerStatus,
   createBrokerConnection,
+  type Receiver,
 } from './ingest/broker.ts'
-import type { Delivery, Stray } from './ingest/classify.ts'
-import { createIntake } from './ingest/intake.ts'
-import { createLimiter } from './ingest/limiter.ts'
-import { createParking, type Parking } from './ingest/parking.ts'
+import type { Delivery } from './ingest/classify.ts'
+import { createIntake, type Intake } from './ingest/intake.ts'
+import { createParking } from './ingest/parking.ts'
+import { createShardKeeper } from './ingest/shard-keeper.ts'
 import { createSideLane } from './ingest/side-lane.ts'
+import { createAnswers, strayKeeper } from './ingester-answers.ts'
 import { createIngesterMetrics, type IngesterMetrics } from './ingester-metrics.ts'
-import { createRecorder, type Recorder, type RecorderStatus, type Watermarks } from './record/recorder.ts'
-import type { Outcome, Tally } from './record/transaction.ts'
+import { createRecorder, type RecorderStatus } from './record/recorder.ts'
+import { createShardLeases } from './record/shard-leases.ts'
+import type { Tally } from './record/transaction.ts'
 
 export interface IngesterOptions {
-  /** Logged in as bt_ingest; the ingester uses at most two of its connections. The caller ends it after `stop`. */
+  /** Logged in as bt_ingest; the ingester uses at most four of its connections. The caller ends it after `stop`. */
   readonly pool: Pool
   readonly broker: BrokerAddress
+  /** Name of this ingester, unlike that of any other that works on the same database or broker. */
+  readonly instance: string
   readonly clock: Clock
   readonly random: Random
   readonly compression: Compression
@@ -34,6 +38,8 @@ export interface IngesterOptions {
 export interface IngesterStatus {
   readonly broker: BrokerStatus
   readonly database: RecorderStatus
+  /** Shards of the ledger that this ingester reads, of 64. */
+  readonly shards: number
   readonly intake: { readonly batches: number; readonly bytes: number; readonly dropped: number }
   readonly parked: number
   readonly gatewaysOnline: number
@@ -57,11 +63,14 @@ const PARKING = { holdMs: 100, perGateway: 64, bytes: 16 * 1_024 * 1_024 } as co
 const SIDE_TASKS = 256
 const MAX_GATEWAYS = 20_000
 const STOP_MS = 10_000
+/** An ingester that was killed is replaced within the sum of both. */
+const LEASE = { ttlMs: 10_000, beatMs: 3_000 } as const
+/** An agent asks again after 3 s: an answer to a hello that waited longer would only confuse. */
+const HELLO_FRESH_MS = 10_000
 
 /** Batches in from the broker, rows into the database, acknowledgements back: see `run` for the flow. */
 export function createIngester(options: IngesterOptions): Ingester {
-  const { clock, random, compression, log } = options
-  const online = new Map<GatewayId, boolean>()
+  const { clock, compression, log } = options
   const metrics = createIngesterMetrics(() => status())
   const intake = createIntake(INTAKE)
   const side = createSideLane(SIDE_TASKS, (error) => {
@@ -71,29 +80,18 @@ export function createIngester(options: IngesterOptions): Ingester {
     ...options,
     onCommit: (tally, transactionMs) => countCommit(metrics, tally, transactionMs),
   })
-  const assembly = createAssembly(SET, {
-    intake,
-    clock,
-    compression,
-    onStray: strayKeeper(options, { recorder, side, metrics }),
-  })
-  const broker = createBrokerConnection(
-    {
-      ledger: (gateway, bytes) => {
-        intake.offer({ gateway, bytes, atMs: clock.monoMs() })
-        assembly.fill()
-      },
-      hello: (gateway, hello) => {
-        side.run(async () => answers.welcome(gateway, await recorder.watermarks(gateway, epochsOf(hello))))
-      },
-      state: (gateway, state) => {
-        if (online.size < MAX_GATEWAYS || online.has(gateway)) online.set(gateway, state.online)
-      },
-      hasRoom: intake.hasRoom,
-      whenRoom: intake.whenRoom,
-    },
-    { broker: options.broker, clock, random, log },
-  )
+  const onStray = strayKeeper(options, { recorder, side, metrics })
+  const assembly = createAssembly(SET, { intake, clock, compression, onStray })
+  const online = createOnline()
+  const hello: Receiver['hello'] = (gateway, said) => {
+    const atMs = clock.monoMs()
+    side.run(async () => {
+      if (clock.monoMs() - atMs > HELLO_FRESH_MS) return
+      answers.greeting(gateway, said, await recorder.greet(gateway, said))
+    })
+  }
+  const receiver = { ...ledgerReceiver(intake, { assembly, clock }), hello, state: online.note }
+  const broker = createBrokerConnection(receiver, options)
   const parking = createParking(clock, PARKING, {
     onExpired: (gateway, epoch, hw) => {
       metrics.nacks.inc()
@@ -101,6 +99,7 @@ export function createIngester(options: IngesterOptions): Ingester {
     },
   })
   const answers = createAnswers(options, { broker, parking, assembly, metrics })
+  const shards = shardKeeper(options, broker)
 
   const run = async () => {
     for (let set = await assembly.next(); set; set = await assembly.next()) {
@@ -112,99 +111,53 @@ export function createIngester(options: IngesterOptions): Ingester {
   const status = (): IngesterStatus => ({
     broker: broker.status(),
     database: recorder.status(),
+    shards: shards.shards().length,
     intake: { ...intake.waiting(), dropped: intake.dropped() + broker.status().counters.refusedFull },
     parked: parking.size(),
-    gatewaysOnline: [...online.values()].filter(Boolean).length,
+    gatewaysOnline: online.count(),
     unusable: unusableOf(broker.status()),
     sideWorkDropped: side.dropped(),
   })
 
   let running: Promise<void> | undefined
-  return {
-    start: () => {
-      running ??= run()
-      broker.start()
-    },
-    stop: async () => {
-      recorder.stop()
-      assembly.stop()
-      parking.stop()
-      await atMost(STOP_MS, clock, Promise.all([running, side.idle()]))
-      await broker.stop()
-    },
-    status,
-    metrics: metrics.registry,
-  }
-}
-
-interface Parts {
-  readonly broker: BrokerConnection
-  readonly parking: Parking
-  readonly assembly: Assembly
-  readonly metrics: IngesterMetrics
-}
-
-/** What the agents are told, and what of a set has to be tried again. */
-function createAnswers({ clock, log }: IngesterOptions, { broker, parking, assembly, metrics }: Parts) {
-  const refusals = createLimiter(clock, 1, 2_000)
-
-  const acknowledge = (outcome: Extract<Outcome<Delivery>, { kind: 'recorded' }>) => {
-    const { gateway, epoch, hw, runs } = outcome
-    broker.publish(topics.ack(gateway), ackText(outcome, clock.wallMs()))
-    metrics.acks.inc()
-    metrics.batches.inc(runs.length)
-    for (const delivery of runs) metrics.ackLatency.observe((clock.monoMs() - delivery.atMs) / 1_000)
-    assembly.again(parking.release(gateway, epoch, hw))
-  }
-
-  const postpone = ({ run, hw }: Extract<Outcome<Delivery>, { kind: 'early' }>) => {
-    if (parking.hold(run, hw)) return
-    metrics.nacks.inc()
-    broker.publish(topics.ack(run.gateway), nackText(run.epoch, hw))
-  }
-
-  const refuse = (gateway: GatewayId, code: 'GATEWAY_UNKNOWN' | 'GATEWAY_BLOCKED') => {
-    metrics.refusals.inc({ code })
-    if (!refusals.admits(gateway)) return
-    log.warn({ event: 'ingest.refused', gateway, code }, 'nothing is taken from this gateway')
-    broker.publish(topics.ack(gateway), refuseText(code))
-  }
-
-  return {
-    outcome: (outcome: Outcome<Delivery>) => {
-      if (outcome.kind === 'recorded') acknowledge(outcome)
-      else if (outcome.kind === 'early') postpone(outcome)
-      else refuse(outcome.gateway, outcome.code)
-    },
-    welcome: (gateway: GatewayId, known: Watermarks) => {
-      if (known.ok) broker.publish(topics.ack(gateway), welcomeText(known.epochs))
-      else refuse(gateway, known.code)
-    },
-  }
-}
-
-function epochsOf(hello: Hello): string[] {
-  return hello.epochs.map(({ epoch }) => epoch)
-}
-
-interface StrayParts {
-  readonly recorder: Recorder<Delivery>
-  readonly side: ReturnType<typeof createSideLane>
-  readonly metrics: IngesterMetrics
-}
-
-/** Evidence is kept in bounds: at most ten rows per gateway and minute, everything beyond is only counted. */
-function strayKeeper({ clock, log }: IngesterOptions, { recorder, side, metrics }: StrayParts) {
-  const limiter = createLimiter(clock, 10, 60_000)
-  return (stray: Stray): void => {
-    const { gateway, code, detail } = stray
-    metrics.strays.inc({ code })
-    if (!limiter.admits(gateway)) return
-    log.warn({ event: 'ingest.stray', gateway, code, detail }, 'a message from which nothing is recorded')
-    side.run(async () => {
-      await recorder.keepStray(stray)
+  let stopping = false
+  const start = () => {
+    running ??= run()
+    void shards.start().then(() => {
+      if (!stopping) broker.start()
     })
   }
+  const stop = async () => {
+    stopping = true
+    await atMost(STOP_MS, clock, shards.stop())
+    recorder.stop()
+    assembly.stop()
+    parking.stop()
+    await atMost(STOP_MS, clock, Promise.all([running, side.idle()]))
+    await broker.stop()
+  }
+  return { start, stop, status, metrics: metrics.registry }
+}
+
+function ledgerReceiver(intake: Intake, { assembly, clock }: { readonly assembly: Assembly; readonly clock: Clock }) {
+  const ledger: Receiver['ledger'] = (gateway, bytes) => {
+    intake.offer({ gateway, bytes, atMs: clock.monoMs() })
+    assembly.fill()
+  }
+  return { ledger, hasRoom: intake.hasRoom, whenRoom: intake.whenRoom }
+}
+
+function createOnline() {
+  const online = new Map<GatewayId, boolean>()
+  const note: Receiver['state'] = (gateway, state) => {
+    if (online.size < MAX_GATEWAYS || online.has(gateway)) online.set(gateway, state.online)
+  }
+  return { note, count: () => [...online.values()].filter(Boolean).length }
+}
+
+function shardKeeper({ pool, clock, log, instance }: IngesterOptions, broker: BrokerConnection) {
+  const leases = createShardLeases({ pool, clock, instance, ttlMs: LEASE.ttlMs })
+  return createShardKeeper({ leases, clock, log, everyMs: LEASE.beatMs, read: broker.read })
 }
 
 function countCommit(metrics: IngesterMetrics, tally: Tally, transactionMs: number): void {

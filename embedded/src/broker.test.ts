@@ -133,7 +133,7 @@ describe.each(['mosquitto', 'aedes'] as const)('the broker %s', (choice) => {
 
   it.skipIf(skip)(`${why}says whether it has shared subscriptions`, async () => {
     const ingester = await loginAs('ingester')
-    const asked = ingester.subscribeAsync(filters.sharedLedger, { qos: 1 })
+    const asked = ingester.subscribeAsync(filters.sharedHello, { qos: 1 })
     if (choice === 'mosquitto') expect((await asked)[0]?.qos).toBe(1)
     else await expect(asked).rejects.toThrow()
   })

@@ -29,7 +29,7 @@ describe('topics', () => {
   it('match the filters of the centre, and no filter of another lane', () => {
     const owners = [
       ['ledger', filters.ledger],
-      ['ledger', filters.sharedLedger],
+      ['ledger', filters.ledgerShard(shardOf(ward))],
       ['hello', filters.hello],
       ['hello', filters.sharedHello],
       ['state', filters.state],

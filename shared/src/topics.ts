@@ -33,7 +33,8 @@ export const topics = {
 /** Subscription filters of the centre. */
 export const filters = {
   ledger: `${ROOT}/+/up/ledger/#`,
-  sharedLedger: `$share/ingest/${ROOT}/+/up/ledger/#`,
+  /** One shard: several ingesters have leases on shards, so that no two of them share a gateway. */
+  ledgerShard: (shard: number) => `${ROOT}/+/up/ledger/${shard}`,
   hello: `${ROOT}/+/up/hello`,
   sharedHello: `$share/ingest/${ROOT}/+/up/hello`,
   state: `${ROOT}/+/up/state`,

@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+
 import { pino } from 'pino'
 
 import { brokerAccess, databaseAccess } from '../access.ts'
@@ -16,9 +19,10 @@ interface IngestOptions {
 export async function runIngest({ config: file, stopOnStdinEnd }: IngestOptions): Promise<void> {
   const config = readConfig(file)
   const log = pino({ name: 'biotrakr-ingest', level: config.log.level })
-  const process = await startIngestProcess({
+  const ingest = await startIngestProcess({
     database: databaseAccess(config, 'biotrakr-ingest'),
     broker: brokerAccess(config),
+    instance: `ingester-${hostname().slice(0, 40)}-${randomBytes(4).toString('hex')}`,
     port: config.ingest.port,
     clock: systemClock,
     random: Math.random,
@@ -26,5 +30,5 @@ export async function runIngest({ config: file, stopOnStdinEnd }: IngestOptions)
     log,
   })
   await askedToStop(stopOnStdinEnd)
-  await process.stop()
+  await ingest.stop()
 }

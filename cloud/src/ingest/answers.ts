@@ -1,4 +1,4 @@
-import { type DownMessage, type Epoch, formatEpoch } from '@biotrakr/shared'
+import { type DownMessage, type Epoch, formatEpoch, type Hello } from '@biotrakr/shared'
 
 /** Most quarantined runs named in one acknowledgement; the rest stands in the quarantine only. */
 const MAX_NAMED = 1_000
@@ -18,16 +18,45 @@ export function nackText(epoch: Epoch, hw: number): string {
   return text({ type: 'nack', epoch: formatEpoch(epoch), need: hw + 1 })
 }
 
-export function welcomeText(epochs: readonly { readonly epoch: string; readonly hw: number }[]): string {
-  return text({ type: 'welcome', epochs: [...epochs] })
+type Addressee = Pick<Hello, 'store' | 'opening'>
+
+interface Welcome {
+  readonly epochs: readonly { readonly epoch: string; readonly hw: number }[]
+  readonly quarantined: {
+    readonly total: number
+    readonly runs: readonly {
+      readonly epoch: string
+      readonly first: number
+      readonly last: number
+      readonly code: string
+    }[]
+  }
 }
 
-export function refuseText(code: 'GATEWAY_UNKNOWN' | 'GATEWAY_BLOCKED'): string {
-  const detail =
-    code === 'GATEWAY_UNKNOWN'
-      ? 'This gateway is not registered at the centre. Register it there; nothing is lost until then.'
-      : 'This gateway is blocked at the centre. Ask its operator; nothing is lost until then.'
-  return text({ type: 'refuse', code, detail })
+export function welcomeText(hello: Hello, { epochs, quarantined }: Welcome, serverTimeMs: number): string {
+  const { total, runs } = quarantined
+  const waiting = { total, runs: [...runs] }
+  return text({ type: 'welcome', ...addressee(hello), epochs: [...epochs], quarantined: waiting, serverTimeMs })
+}
+
+export type RefusalCode = keyof typeof REFUSALS
+
+/** @param hello the one that is answered, where it is one */
+export function refuseText(code: RefusalCode, hello?: Hello): string {
+  return text({ type: 'refuse', ...(hello && addressee(hello)), code, detail: REFUSALS[code] })
+}
+
+const REFUSALS = {
+  GATEWAY_UNKNOWN: 'This gateway is not registered at the centre. Register it there; nothing is lost until then.',
+  GATEWAY_BLOCKED: 'This gateway is blocked at the centre. Ask its operator; nothing is lost until then.',
+  STORE_TWIN:
+    'Another box with this gateway id came first. Switch one of them off, or accept this one at the centre with "biotrakr-cloud gateways accept-store".',
+  STORE_RETIRED:
+    'The store of this box was replaced at the centre by that of another box. Switch this one off, or accept it again with "biotrakr-cloud gateways accept-store".',
+} as const
+
+function addressee({ store, opening }: Hello): Addressee {
+  return { store, ...(opening !== undefined && { opening }) }
 }
 
 /** The type ties the text to what agents accept. */

@@ -86,7 +86,7 @@ const QUOTA_EXCEEDED = 0x97
 
 /** The ingester's connection to the broker: MQTT 5, clean start, reconnecting with full jitter until stopped. */
 export function createBrokerConnection(receiver: Receiver, options: Options): BrokerConnection {
-  const { broker, instance, clock, random, log } = options
+  const { broker, clock, random, log } = options
   const counters: BrokerCounters = { refusedFull: 0, badTopic: 0, oversized: 0, badControl: 0 }
   let state: BrokerStatus['state'] = 'stopped'
   let client: MqttClient | undefined
@@ -101,18 +101,11 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
   const open = () => {
     retry = undefined
     state = 'connecting'
-    const current = mqtt.connect(broker.url, {
-      ...clientOptions(broker, acknowledgeWhenRoom(receiver, counters, clock)),
-      clientId: `biotrakr-${instance}`,
-    })
+    const current = mqtt.connect(broker.url, clientOptions(options, acknowledgeWhenRoom(receiver, counters, clock)))
     client = current
-    current.on('connect', (connack) => {
-      void subscribe(current, connack)
-    })
+    current.on('connect', (connack) => void subscribe(current, connack))
     current.on('message', (topic, payload) => receive(topic, payload, { receiver, counters }))
-    current.on('error', (error) => {
-      lastError = error.message
-    })
+    current.on('error', ({ message }) => (lastError = message))
     current.once('close', () => closed(current))
   }
 
@@ -140,8 +133,7 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
     if (client !== current || state === 'stopped') return
     client = undefined
     state = 'connecting'
-    const delayMs = backoffMs(attempt, RECONNECT, random)
-    attempt += 1
+    const delayMs = backoffMs(attempt++, RECONNECT, random)
     log.warn({ event: 'ingest.broker.down', error: lastError, delayMs }, 'no connection to the broker')
     retry = clock.after(delayMs, open)
   }
@@ -152,7 +144,7 @@ export function createBrokerConnection(receiver: Receiver, options: Options): Br
     },
     read: async (shards) => {
       wanted = shards
-      if (client?.connected && state === 'up') await read(client, shards)
+      if (client?.connected && state !== 'connecting') await read(client, shards)
     },
     stop: async () => {
       state = 'stopped'
@@ -192,8 +184,9 @@ function acknowledgeWhenRoom(receiver: Receiver, counters: BrokerCounters, clock
 
 type AckHandler = NonNullable<IClientOptions['customHandleAcks']>
 
-function clientOptions(broker: BrokerAddress, customHandleAcks: AckHandler): IClientOptions {
+function clientOptions({ broker, instance }: Options, customHandleAcks: AckHandler): IClientOptions {
   return {
+    clientId: `biotrakr-${instance}`,
     protocolVersion: 5,
     clean: true,
     reconnectPeriod: 0,

@@ -18,13 +18,12 @@ interface Options {
 }
 
 export interface ShardKeeper {
-  start(): void
+  /** Settles with the first answer of the database, or when there is none. */
+  start(): Promise<void>
   /** Gives the shards back. */
   stop(): Promise<void>
-  /** Shards that are read; undefined before the first answer of the database. */
-  shards(): readonly number[] | undefined
-  /** Times that the leases could not be renewed. */
-  failures(): number
+  /** Shards that are read; none before the first answer of the database. */
+  shards(): readonly number[]
 }
 
 /**
@@ -32,17 +31,20 @@ export interface ShardKeeper {
  * answer are kept: nobody else can take them then, and nothing could be stored anyway.
  */
 export function createShardKeeper({ leases, clock, log, everyMs, read }: Options): ShardKeeper {
-  let shards: readonly number[] | undefined
+  let shards: readonly number[] = []
   let failures = 0
   let stopped = false
   let timer: Timer | undefined
   let running: Promise<void> = Promise.resolve()
 
   const take = async (held: readonly number[]) => {
-    const before = shards ?? []
+    const before = shards
     shards = held
     if (held.length !== before.length || held.some((shard, i) => shard !== before[i])) {
-      log.info({ event: 'ingest.shards', count: held.length, before: before.length }, 'reading other shards from now on')
+      log.info(
+        { event: 'ingest.shards', count: held.length, before: before.length },
+        'reading other shards from now on',
+      )
     }
     await read(held)
   }
@@ -57,11 +59,12 @@ export function createShardKeeper({ leases, clock, log, everyMs, read }: Options
       failures += 1
       log.warn({ event: 'ingest.leases', failures, error: String(error) }, 'the leases on shards were not renewed')
     }
-    if (!stopped) timer = clock.after(everyMs, start)
+    if (!stopped) timer = clock.after(everyMs, () => void start())
   }
 
   const start = () => {
     running = beat()
+    return running
   }
 
   return {
@@ -74,6 +77,5 @@ export function createShardKeeper({ leases, clock, log, everyMs, read }: Options
       await leases.leave().catch(() => undefined)
     },
     shards: () => shards,
-    failures: () => failures,
   }
 }

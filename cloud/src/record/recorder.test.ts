@@ -19,7 +19,7 @@ describe('recording on a real PostgreSQL', () => {
   afterAll(() => ledger.stop())
   beforeEach(async () => {
     await ledger.database.ownerClient.query(`truncate rtls.watermark, rtls.gap, rtls.clock_anchor, rtls.quarantine,
-      rtls.position, telemetry.location_history, telemetry.sensor_reading, telemetry.usage_event,
+      rtls.staged, rtls.store, rtls.position, telemetry.location_history, telemetry.sensor_reading, telemetry.usage_event,
       telemetry.receiver_health restart identity`)
   })
 
@@ -36,6 +36,12 @@ describe('recording on a real PostgreSQL', () => {
     Array.from({ length: to - from + 1 }, (_, i) => fix(tag, Date.now() - 60_000 + from + i))
   const retry = (which: readonly number[] | 'all' = 'all', anyTime = false) =>
     retryQuarantine(which, { pool: ledger.pool, clock: testClock, compression: noCompression, anyTime })
+
+  const hello = (epochs: readonly string[]) => ({
+    software: '1',
+    store: 'feedfacecafebeef',
+    epochs: epochs.map((epoch) => ({ epoch, first: 1, last: 9 })),
+  })
 
   async function record(...runs: Run[]): Promise<readonly Outcome<Run>[]> {
     return (await ledger.recorder().record(runs)) ?? []
@@ -116,9 +122,8 @@ describe('recording on a real PostgreSQL', () => {
   it('keeps epochs apart, so that a sequence number may be used again', async () => {
     const second = { counter: 2, nonce: '00000000000000bb' }
     await record(run(A, 1, fixes(1, 2)), run(A, 1, fixes(1, 1), second))
-    expect(
-      await ledger.recorder().watermarks(A, ['1-00000000000000aa', '2-00000000000000bb', '3-00000000000000cc']),
-    ).toEqual({
+    const epochs = ['1-00000000000000aa', '2-00000000000000bb', '3-00000000000000cc']
+    expect(await ledger.recorder().greet(A, hello(epochs))).toMatchObject({
       ok: true,
       epochs: [
         { epoch: '1-00000000000000aa', hw: 2 },
@@ -253,7 +258,7 @@ describe('recording on a real PostgreSQL', () => {
     expect(outcomes).toContainEqual({ kind: 'refused', gateway: stranger, code: 'GATEWAY_UNKNOWN' })
     expect(outcomes).toContainEqual({ kind: 'refused', gateway: C, code: 'GATEWAY_BLOCKED' })
     expect(await ledger.column('select gateway_id from rtls.watermark')).toEqual([1])
-    expect(await ledger.recorder().watermarks(stranger, [])).toEqual({ ok: false, code: 'GATEWAY_UNKNOWN' })
+    expect(await ledger.recorder().greet(stranger, hello([]))).toEqual({ ok: false, code: 'GATEWAY_UNKNOWN' })
     expect(
       await ledger.recorder().keepStray({ gateway: stranger, code: 'X', detail: '', bytes: Uint8Array.of(1) }),
     ).toBe(false)

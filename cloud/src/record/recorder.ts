@@ -5,6 +5,7 @@ import {
   encodeBatch,
   formatEpoch,
   type GatewayId,
+  type Hello,
   type Random,
   seqSpan,
   type Timer,
@@ -15,6 +16,7 @@ import type { Logger } from 'pino'
 import { createDirectory } from './directory.ts'
 import { createWriters } from './draft.ts'
 import { faultOf, messageOf, sqlState } from './faults.ts'
+import { type Greeting, greet } from './greeting.ts'
 import { createNewestKnown } from './positions.ts'
 import { withClient } from './session.ts'
 import { commitRuns, type Outcome, type Run, type Tally } from './transaction.ts'
@@ -54,17 +56,13 @@ export interface Recorder<R extends Run> {
    * @returns undefined when the recorder was stopped before the set was committed
    */
   record(runs: readonly R[]): Promise<readonly Outcome<R>[] | undefined>
-  /** Committed sequence number of each epoch asked for, 0 for one never heard of. */
-  watermarks(gateway: GatewayId, epochs: readonly string[]): Promise<Watermarks>
+  /** Answer to a hello; undefined when it is not to be answered. */
+  greet(gateway: GatewayId, hello: Hello): Promise<Greeting | undefined>
   /** Keeps evidence of bytes that cannot be recorded. @returns false when the gateway is not known */
   keepStray(stray: StrayRow): Promise<boolean>
   stop(): void
   status(): RecorderStatus
 }
-
-export type Watermarks =
-  | { readonly ok: true; readonly epochs: readonly { readonly epoch: string; readonly hw: number }[] }
-  | { readonly ok: false; readonly code: 'GATEWAY_UNKNOWN' | 'GATEWAY_BLOCKED' }
 
 const RETRY = { firstMs: 200, maxMs: 15_000 } as const
 const BREAKER_OPENS_AT = 3
@@ -100,7 +98,7 @@ export function createRecorder<R extends Run>(options: Options): Recorder<R> {
       const outcomes = await commit(inOrder(runs), { left: MAX_SPLITS })
       return attempts.stopped() && outcomes.length === 0 ? undefined : mergeOutcomes(outcomes)
     },
-    watermarks: (gateway, epochs) => readWatermarks(pool, gateway, epochs),
+    greet: (gateway, hello) => greet(pool, options.clock, gateway, hello),
     keepStray: (stray) => withClient(pool, options.clock, (client) => insertStray(client, stray)),
     stop: attempts.stop,
     status: () => ({ ...attempts.status(), bisected }),
@@ -256,24 +254,6 @@ function mergeOutcomes<R extends Run>(outcomes: readonly Outcome<R>[]): readonly
     )
   }
   return [...recorded.values(), ...others]
-}
-
-async function readWatermarks(pool: Pool, gateway: GatewayId, epochs: readonly string[]): Promise<Watermarks> {
-  const known = await pool.query<{ id: number; status: string }>({
-    name: 'hello-gateway',
-    text: 'select id, status from site.gateway where name = $1',
-    values: [gateway],
-  })
-  const row = known.rows[0]
-  if (!row) return { ok: false, code: 'GATEWAY_UNKNOWN' }
-  if (row.status === 'blocked' || row.status === 'retired') return { ok: false, code: 'GATEWAY_BLOCKED' }
-  const found = await pool.query<{ epoch: string; hw: string }>({
-    name: 'hello-streams',
-    text: 'select epoch, hw from rtls.watermark where gateway_id = $1 and epoch = any($2)',
-    values: [row.id, epochs],
-  })
-  const committed = new Map(found.rows.map(({ epoch, hw }) => [epoch, Number(hw)]))
-  return { ok: true, epochs: epochs.map((epoch) => ({ epoch, hw: committed.get(epoch) ?? 0 })) }
 }
 
 async function insertStray(client: ClientBase, { gateway, code, detail, bytes }: StrayRow): Promise<boolean> {
