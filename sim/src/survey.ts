@@ -48,7 +48,7 @@ export function surveyWard(
   )
 }
 
-function pointIn(room: number, stream: Stream): Point {
+export function pointIn(room: number, stream: Stream): Point {
   const { from, to } = extentOf(room)
   return {
     x: from.x + MARGIN + (to.x - from.x - 2 * MARGIN) * uniform(stream, 0),

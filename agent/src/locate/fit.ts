@@ -1,4 +1,4 @@
-import type { RoomId, Sighting, SiteMap, Survey } from '@biotrakr/shared'
+import type { RoomId, Sighting, SiteMap, Survey, SurveyTrust } from '@biotrakr/shared'
 
 import { cellsOf } from './cells.ts'
 import { effectiveCount } from './heard.ts'
@@ -20,6 +20,11 @@ export interface SurveyWindow {
   readonly at?: readonly [x: number, y: number]
 }
 
+interface FitOptions {
+  /** Taken instead of learned: where parts of one survey are compared, and learning for each would take long. */
+  readonly trust?: SurveyTrust
+}
+
 /** A longer pause ends a visit. */
 const PAUSE_MS = 30_000
 
@@ -28,13 +33,13 @@ const PAUSE_MS = 30_000
  * which nothing was heard, are passed over; fewer than that may be left, even none.
  * @param windows in the order of the survey
  */
-export function fitSurvey(map: SiteMap, windows: readonly SurveyWindow[]): Survey {
+export function fitSurvey(map: SiteMap, windows: readonly SurveyWindow[], options: FitOptions = {}): Survey {
   const layout = layoutOf(map)
   const { ticks, changes, seconds } = labelled(layout, windows)
   const sums = sumsOf(layout, ticks)
   sums.seconds.set(seconds)
   for (const [cell, count] of changes) sums.changes.set(cell, count)
-  const trust = learnTrust(layout, ticks)
+  const trust = options.trust ?? learnTrust(layout, ticks)
   const spots = trust.spots > 0 ? spotsOf(ticks, cellsOf(layout, sums).mean, layout.receivers.length) : []
   return {
     ...written(layout, sums),
