@@ -7,6 +7,7 @@ export { listQuarantine, type QuarantineEntry, showQuarantine } from './record/q
 export { retryQuarantine } from './record/replay.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'
+export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
 
 /** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */

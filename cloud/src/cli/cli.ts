@@ -2,6 +2,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { acceptGatewayStore, listGateways } from './gateways.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { listEntries, retryEntries, showEntry } from './quarantine.ts'
@@ -26,6 +27,7 @@ function program(): Command {
   addIngest(cloud)
   addServe(cloud)
   addSite(cloud)
+  addGateways(cloud)
   addQuarantine(cloud)
   quitByThrowing(cloud)
   return cloud
@@ -62,6 +64,18 @@ function addSite(cloud: Command): void {
   withJson(
     withConfig(group.command('import <file>').description('register organisation, facility, rooms, gateways and tags')),
   ).action(importSite)
+}
+
+function addGateways(cloud: Command): void {
+  const group = cloud
+    .command('gateways')
+    .description('boxes that said hello, and which of two is believed (as bt_ingest)')
+  withJson(withConfig(group.command('list', { isDefault: true }).description('every gateway and its stores')))
+    .option('--gateway <name>', 'only this gateway')
+    .action(listGateways)
+  withJson(withConfig(group.command('accept-store <gateway> <store>')))
+    .description('from now on this store is the gateway: after a box was replaced, or to settle a twin alarm')
+    .action(acceptGatewayStore)
 }
 
 function addQuarantine(cloud: Command): void {
