@@ -85,7 +85,7 @@ function contentOf(message: Buffer): string {
   const batch = decodeBatch(message, nodeCompression)
   if (batch.ok) return JSON.stringify(batch.batch)
   const live = decodeLive(message, nodeCompression)
-  return live.ok ? JSON.stringify(live.fixes) : message.toString()
+  return live.ok ? JSON.stringify([live.fixes, live.events]) : message.toString()
 }
 
 describe('a gateway on the real library, mosquitto, the ingester and PostgreSQL', () => {

@@ -53,6 +53,8 @@ export interface Plant {
     name: string,
     program: { bundle: 'agent' | 'cloud'; words: readonly string[]; port: number },
   ): Promise<void>
+  /** Starts `biotrakr-cloud serve`. @returns its address */
+  serve(): Promise<string>
   /** Sends a signal to a supervised process. @returns false when it is not running just now */
   signal(name: string, signal: NodeJS.Signals): boolean
   /** Settles when every process serves at once. */
@@ -101,6 +103,10 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
       return folder.write('config/agent.yaml', JSON.stringify(config))
     },
     startProgram: (name, { bundle, words, port }) => start(programSpec(folder, name, { bundle, words, port })),
+    async serve() {
+      await plant.startProgram('serve', { bundle: 'cloud', words: ['serve', '--config', configs.serve], port: webPort })
+      return `http://127.0.0.1:${webPort}`
+    },
     signal: (name, signal) => signalChild(specs.get(name), signal),
     async allReady() {
       const ready = (spec: ChildSpec) => spec.ready().catch(() => false)
