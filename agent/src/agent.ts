@@ -14,6 +14,7 @@ import {
 import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'
+import { apiToken } from './api-token.ts'
 import { type AgentConfig, readSecret } from './config.ts'
 import type { Emergency } from './filter/emergency.ts'
 import { createFilter, type FilterOutput } from './filter/filter.ts'
@@ -28,6 +29,7 @@ import { createSync, type Sync } from './sync/sync.ts'
 import { createLocalApi, type LocalApi } from './upkeep/local-api.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 import { ReceiverWatch } from './upkeep/receiver-health.ts'
+import { createWindowStream, type WindowStream } from './upkeep/window-stream.ts'
 import { softwareVersion } from './version.ts'
 
 const WINDOW_MS = 1_000
@@ -67,6 +69,7 @@ export class Agent {
   #outbox: Outbox | undefined
   #sync: Sync | undefined
   #api: LocalApi | undefined
+  #stream: WindowStream | undefined
 
   constructor(parts: AgentParts) {
     this.#parts = parts
@@ -87,8 +90,10 @@ export class Agent {
     const { config, clock, eventClock, log, sources } = this.#parts
     this.#outbox = this.#openOutbox()
     this.#sync = this.#openSync(this.#outbox)
+    this.#stream = createWindowStream({ token: apiToken(config.dataDir) })
     this.#api = createLocalApi({
       ...config.api,
+      windows: this.#stream.serve,
       health: () => this.health(),
       metrics: () => metrics.metrics(),
     })
@@ -107,6 +112,7 @@ export class Agent {
         event: 'agent.started',
         sources: sources.map(({ name }) => name),
         api: this.#api.port(),
+        calibration: config.calibrationVersion ?? 'none',
         tags: config.tags.length,
       },
       'agent started',
@@ -173,7 +179,8 @@ export class Agent {
 
   /** Once per window: what was heard becomes answers, and what an answer says anew becomes a record. */
   #closeWindows(): void {
-    const { windows, telemetry } = this.#filter.close(this.#parts.eventClock.wallMs())
+    const atMs = this.#parts.eventClock.wallMs()
+    const { windows, telemetry } = this.#filter.close(atMs)
     const { siteMapDocument, records } = this.#parts.config
     const live: Fix[] = []
     for (const window of windows) {
@@ -190,6 +197,13 @@ export class Agent {
       live.push(place)
     }
     if (records.live) this.#sync?.publishLive(live)
+    this.#stream?.publish(() => ({
+      atMs,
+      windows: windows.map((window, i) => {
+        const { room = null, confidence = 0 } = live[i] ?? {}
+        return { ...window, room, confidence }
+      }),
+    }))
     this.#recordTelemetry(telemetry)
   }
 

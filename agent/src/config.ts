@@ -13,6 +13,7 @@ import {
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 
+import { openCalibrations } from './calibration-store.ts'
 import { bleSourceSchema } from './config-ble.ts'
 import { readerSourceSchema } from './config-reader.ts'
 
@@ -89,6 +90,8 @@ const documentSchema = z.strictObject({
     ),
   dataDir: path,
   siteMap: path,
+  /** Folder of the calibration; its current version takes the place of a survey in the site map. */
+  calibration: path.optional(),
   /** Allow-list of canonical tag identities: everything else is counted and forgotten. */
   tags: z.array(z.string().refine(isTagId, 'is not a canonical tag identity such as ble:c30000123456')).max(100_000),
   broker: brokerSchema,
@@ -165,16 +168,24 @@ function refuseTwins(sources: readonly SourceDocument[], context: z.RefinementCt
 
 export type AgentConfig = Readonly<z.infer<typeof configSchema>> & {
   readonly siteMapDocument: SiteMap
+  readonly calibration: string
+  /** The version whose survey is in the site map; undefined = none. */
+  readonly calibrationVersion: number | undefined
   readonly tags: readonly TagId[]
 }
 
 const NEXT = 'Correct the file and start again.'
 
+interface ReadOptions {
+  /** False: the site map as it is written, for whoever mends the calibration. */
+  readonly withCalibration?: boolean
+}
+
 /**
- * Reads the configuration file and the site map it names.
- * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path
+ * Reads the configuration file, the site map it names and the calibration.
+ * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path; CALIBRATION_INVALID
  */
-export function readConfig(file: string): AgentConfig {
+export function readConfig(file: string, { withCalibration = true }: ReadOptions = {}): AgentConfig {
   const base = dirname(resolve(file))
   const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
   const at = (name: string) => resolve(base, name)
@@ -187,11 +198,15 @@ export function readConfig(file: string): AgentConfig {
   refuseUnmapped(config.sources, { file, siteMap: siteMapDocument })
   const { broker, outbox } = config
   const dataDir = at(config.dataDir)
+  const calibration = at(config.calibration ?? `${config.dataDir}/calibration`)
+  const current = withCalibration ? openCalibrations(calibration).current() : undefined
   return Object.freeze({
     ...config,
     dataDir,
     siteMap: mapFile,
-    siteMapDocument,
+    siteMapDocument: current ? { ...siteMapDocument, survey: current.survey } : siteMapDocument,
+    calibration,
+    calibrationVersion: current?.version,
     sources: config.sources.map((source) => withPaths(source, at)),
     broker: {
       ...broker,

@@ -5,6 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import { createLocalApi, type LocalApi } from './local-api.ts'
 import { createMetrics } from './metrics.ts'
+import { createWindowStream } from './window-stream.ts'
+
+const stream = createWindowStream({ token: 'secret' })
 
 let api: LocalApi | undefined
 afterEach(async () => {
@@ -14,7 +17,13 @@ afterEach(async () => {
 
 async function startApi(health: { ok: boolean; why?: string }): Promise<string> {
   const metrics = createMetrics([{ name: 'readings_total', help: 'Readings taken.', read: () => 7 }])
-  api = createLocalApi({ host: '127.0.0.1', port: 0, health: () => health, metrics: () => metrics.metrics() })
+  api = createLocalApi({
+    host: '127.0.0.1',
+    port: 0,
+    health: () => health,
+    metrics: () => metrics.metrics(),
+    windows: stream.serve,
+  })
   await api.start()
   return `http://127.0.0.1:${api.port()}`
 }
@@ -43,11 +52,43 @@ describe('the local API', () => {
     const other = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => other.once('listening', resolve))
     const { port } = other.address() as AddressInfo
-    const second = createLocalApi({ host: '127.0.0.1', port, health: () => ({ ok: true }), metrics: async () => '' })
+    const second = createLocalApi({
+      host: '127.0.0.1',
+      port,
+      health: () => ({ ok: true }),
+      metrics: async () => '',
+      windows: stream.serve,
+    })
     await expect(second.start()).rejects.toMatchObject({
       code: 'PORT_IN_USE',
       next: expect.stringContaining('api.port'),
     })
     other.close()
+  })
+
+  it('streams what is heard, a line a second, to those who know the token, and to few', async () => {
+    const url = `${await startApi({ ok: true })}/windows`
+    expect((await fetch(url)).status).toBe(401)
+    expect((await fetch(url, { headers: { authorization: 'Bearer secres' } })).status).toBe(401)
+    const headers = { authorization: 'Bearer secret' }
+    const answers = await Promise.all([1, 2, 3, 4].map(() => fetch(url, { headers })))
+    expect((await fetch(url, { headers })).status).toBe(503)
+    stream.publish(() => ({ atMs: 7, windows: [{ tag: 'a' }] }))
+    for (const answer of answers) {
+      const reader = answer.body?.getReader()
+      const { value } = (await reader?.read()) ?? {}
+      expect(JSON.parse(Buffer.from(value ?? []).toString())).toEqual({ atMs: 7, windows: [{ tag: 'a' }] })
+      await reader?.cancel()
+    }
+    await expect.poll(() => stream.listeners).toBe(0)
+  })
+
+  it('lets a listener go that does not keep up', async () => {
+    const url = `${await startApi({ ok: true })}/windows`
+    const answer = await fetch(url, { headers: { authorization: 'Bearer secret' } })
+    const long = 'x'.repeat(1_000_000)
+    for (let n = 0; n < 30; n++) stream.publish(() => ({ atMs: n, windows: [{ long }] }))
+    expect([stream.listeners, stream.dropped]).toEqual([0, 1])
+    await answer.body?.cancel().catch(() => undefined)
   })
 })

@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { BioTrakrError } from '@biotrakr/shared'
@@ -11,6 +11,8 @@ interface LocalApiOptions {
   readonly health: () => { readonly ok: boolean }
   /** Metrics in the Prometheus text format. */
   readonly metrics: () => Promise<string>
+  /** Answers requests for the stream of what is heard. */
+  readonly windows: (request: IncomingMessage, response: ServerResponse) => void
 }
 
 export interface LocalApi {
@@ -21,8 +23,8 @@ export interface LocalApi {
   port(): number
 }
 
-/** The agent's own small HTTP server, on loopback only: `/health` (JSON) and `/metrics` (Prometheus). */
-export function createLocalApi({ host, port, health, metrics }: LocalApiOptions): LocalApi {
+/** The agent's own small HTTP server, on loopback only: `/health` (JSON), `/metrics` (Prometheus) and `/windows` (a stream). */
+export function createLocalApi({ host, port, health, metrics, windows }: LocalApiOptions): LocalApi {
   const server: Server = createServer((request, response) => {
     if (request.method !== 'GET') answer(response, 405, 'text/plain', 'only GET is known here\n')
     else if (request.url === '/health') {
@@ -33,7 +35,8 @@ export function createLocalApi({ host, port, health, metrics }: LocalApiOptions)
         (text) => answer(response, 200, 'text/plain; version=0.0.4', text),
         () => answer(response, 500, 'text/plain', 'metrics could not be read\n'),
       )
-    } else answer(response, 404, 'text/plain', 'try /health or /metrics\n')
+    } else if (request.url === '/windows') windows(request, response)
+    else answer(response, 404, 'text/plain', 'try /health or /metrics\n')
   })
   server.headersTimeout = 5_000
   server.requestTimeout = 5_000
