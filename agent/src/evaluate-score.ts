@@ -12,6 +12,22 @@ export interface Answered {
   readonly confidence: number
   /** Whether it was sure enough to be told. */
   readonly told: boolean
+  /** How far the place told is from the true one, and the radius told with it, metres; where the true one is known. */
+  readonly place?: { readonly told: true; readonly metres: number; readonly radius: number } | { readonly told: false }
+}
+
+interface PositionScore {
+  /** Seconds of which the true place is known. */
+  readonly ticks: number
+  /** Share of them in which a place was told, 0-1. */
+  readonly toldShare: number
+  /** Distance from the truth, metres. */
+  readonly meanMetres: number
+  readonly medianMetres: number
+  readonly p90Metres: number
+  /** Share of places told whose radius holds the truth. */
+  readonly withinRadius: number
+  readonly meanRadiusMetres: number
 }
 
 interface RoomScore {
@@ -39,6 +55,8 @@ export interface Score {
   /** How far confidence is from the share that is right, in ten bins, weighted. */
   readonly expectedCalibrationError: number
   readonly rooms: readonly RoomScore[]
+  /** Null where no true place is known, or none was told. */
+  readonly position: PositionScore | null
 }
 
 const TICKS_PER_HOUR = 3600
@@ -58,6 +76,26 @@ export function scoreAnswers(answers: readonly Answered[]): Score {
     accuracyWhenTold: shareRight(told),
     expectedCalibrationError: calibrationError(answers),
     rooms,
+    position: positionScore(answers),
+  }
+}
+
+function positionScore(answers: readonly Answered[]): PositionScore | null {
+  const asked = answers.flatMap(({ place }) => place ?? [])
+  const told = asked.flatMap((place) => (place.told ? [place] : []))
+  const metres = told.map((place) => place.metres).sort((a, b) => a - b)
+  const mean = (values: readonly number[]): number => values.reduce((sum, own) => sum + own, 0) / values.length
+  const quantile = (share: number): number =>
+    metres[Math.min(metres.length - 1, Math.floor(share * metres.length))] ?? 0
+  if (told.length === 0) return null
+  return {
+    ticks: asked.length,
+    toldShare: told.length / asked.length,
+    meanMetres: mean(metres),
+    medianMetres: quantile(0.5),
+    p90Metres: quantile(0.9),
+    withinRadius: told.filter((place) => place.metres <= place.radius).length / told.length,
+    meanRadiusMetres: mean(told.map(({ radius }) => radius)),
   }
 }
 

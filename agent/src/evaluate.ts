@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { ReceiverId, RoomId, SiteMap, TagId, TagWindow } from '@biotrakr/shared'
 
 import { type Dataset, datasetSiteMap, readDataset } from './acquire/dataset.ts'
+import { readTruePlaces, type TruePlace, truePlaceAt } from './acquire/dataset-places.ts'
 import type { DatasetRow } from './acquire/dataset-rows.ts'
 import { type Answered, type Score, scoreAnswers } from './evaluate-score.ts'
 import { createFilter } from './filter/filter.ts'
 import { fitSurvey, type SurveyWindow } from './locate/fit.ts'
-import { emptyState, forgetTags, locate } from './locate/locate.ts'
+import { emptyState, forgetTags, type Located, locate } from './locate/locate.ts'
 
 export interface EvaluateOptions {
   /** Files of rows in place of `train.csv` and `test.csv`. */
@@ -48,7 +49,8 @@ export function evaluateDataset(dir: string, options: EvaluateOptions = {}): Eva
   const map = datasetSiteMap({ ...test, receivers: [...receivers] })
   const survey = train ? surveyWindows(train) : []
   const surveyed: SiteMap = survey.length > 0 ? { ...map, survey: fitSurvey(map, survey) } : map
-  const { answers, microsecondsPerTick } = answerAll(surveyed, test, options)
+  const places = readTruePlaces(options.test ?? join(dir, 'test.csv'))
+  const { answers, microsecondsPerTick } = answerAll(surveyed, { test, places }, options)
   return { name: test.name, surveyTicks: survey.length, microsecondsPerTick, ...scoreAnswers(answers) }
 }
 
@@ -57,6 +59,8 @@ interface LabelledWindow {
   readonly window: TagWindow
   /** Room of the newest row; absent where it has none. */
   readonly room: RoomId | undefined
+  /** Recorded time of the newest row, milliseconds. */
+  readonly recordedMs: number
 }
 
 /** Windows of whole seconds, session after session, through the filter stage. */
@@ -68,7 +72,8 @@ function windowsOf(dataset: Dataset, change: (row: DatasetRow) => DatasetRow | u
     const own = dataset.rows.slice(first, first + rows)
     first += rows
     const shiftMs = startMs - fromMs + modulo(recordedMs, 1000)
-    windows.push(...sessionWindows(own, { session: name, shiftMs, medium: dataset.medium, change }))
+    const recordedShiftMs = recordedMs - fromMs
+    windows.push(...sessionWindows(own, { session: name, shiftMs, recordedShiftMs, medium: dataset.medium, change }))
     const lastMs = (own.at(-1)?.offsetMs ?? fromMs) + shiftMs
     startMs = Math.ceil((lastMs + BETWEEN_SESSIONS_MS) / 1000) * 1000
   }
@@ -80,17 +85,20 @@ const modulo = (value: number, by: number): number => ((value % by) + by) % by
 interface Session {
   readonly session: string
   readonly shiftMs: number
+  readonly recordedShiftMs: number
   readonly medium: 'RFID' | 'BLE'
   readonly change: (row: DatasetRow) => DatasetRow | undefined
 }
 
-function sessionWindows(rows: readonly DatasetRow[], { session, shiftMs, medium, change }: Session): LabelledWindow[] {
+function sessionWindows(rows: readonly DatasetRow[], recorded: Session): LabelledWindow[] {
+  const { session, shiftMs, recordedShiftMs, medium, change } = recorded
   const filter = createFilter({ windowMs: 1000 })
-  const rooms = new Map<TagId, RoomId | undefined>()
+  const newest = new Map<TagId, Pick<LabelledWindow, 'room' | 'recordedMs'>>()
   const windows: LabelledWindow[] = []
   const close = (nowMs: number): void => {
     for (const window of filter.close(nowMs).windows) {
-      if (window.sightings.length > 0) windows.push({ session, window, room: rooms.get(window.tag) })
+      const own = newest.get(window.tag)
+      if (window.sightings.length > 0 && own) windows.push({ session, window, ...own })
     }
   }
   for (const row of rows) {
@@ -98,7 +106,7 @@ function sessionWindows(rows: readonly DatasetRow[], { session, shiftMs, medium,
     close(atMs)
     const used = change(row)
     if (!used) continue
-    rooms.set(row.tag, row.room)
+    newest.set(row.tag, { room: row.room, recordedMs: row.offsetMs + recordedShiftMs })
     filter.add({ tag: used.tag, receiver: used.receiver, rssiDbm: used.rssiDbm, atMs, medium })
   }
   close((rows.at(-1)?.offsetMs ?? 0) + shiftMs + 1000)
@@ -117,9 +125,14 @@ function surveyWindows(train: Dataset): SurveyWindow[] {
   })
 }
 
+interface Truth {
+  readonly test: Dataset
+  readonly places: ReadonlyMap<string, readonly TruePlace[]>
+}
+
 function answerAll(
   map: SiteMap,
-  test: Dataset,
+  { test, places }: Truth,
   options: EvaluateOptions,
 ): { readonly answers: Answered[]; readonly microsecondsPerTick: number } {
   const down = new Set(options.mask)
@@ -136,14 +149,21 @@ function answerAll(
     return locate(map, state, window, { down }).located
   })
   const tookMs = performance.now() - startMs
-  const answers = windows.flatMap(({ session, window, room }, i): Answered[] => {
+  const answers = windows.flatMap(({ session, window, room, recordedMs }, i): Answered[] => {
     const answer = located[i]
     if (!answer || room === undefined) return []
     const { likeliest, likeliestConfidence } = answer
-    const confidence = likeliestConfidence / 1000
-    return [{ session, atMs: window.atMs, truth: room, likeliest, confidence, told: answer.room !== null }]
+    const base = { session, atMs: window.atMs, truth: room, likeliest, told: answer.room !== null }
+    const place = placeScore(answer, truePlaceAt(places.get(session), recordedMs))
+    return [{ ...base, confidence: likeliestConfidence / 1000, ...(place && { place }) }]
   })
   return { answers, microsecondsPerTick: (1000 * tookMs) / Math.max(1, windows.length) }
+}
+
+function placeScore({ xCm, yCm, accuracyCm }: Located, truth: TruePlace | undefined): Answered['place'] {
+  if (!truth) return undefined
+  if (xCm === undefined || yCm === undefined || accuracyCm === undefined) return { told: false }
+  return { told: true, metres: Math.hypot(xCm / 100 - truth.x, yCm / 100 - truth.y), radius: accuracyCm / 100 }
 }
 
 function stressed(

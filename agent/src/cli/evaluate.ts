@@ -82,6 +82,7 @@ function plainLines(evaluation: Evaluation): string {
     `answered "unknown"  ${percent(evaluation.unknownShare)}; the others are right in ${percent(evaluation.accuracyWhenTold)}`,
     `calibration error   ${evaluation.expectedCalibrationError.toFixed(3)}`,
     `cost                ${evaluation.microsecondsPerTick.toFixed(1)} microseconds per tag and second`,
+    ...placeLines(evaluation),
     '',
     'room                     seconds   recall  precision       F1',
     ...rooms.map(
@@ -90,6 +91,16 @@ function plainLines(evaluation: Evaluation): string {
     ),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function placeLines({ position }: Evaluation): string[] {
+  if (!position) return []
+  const { meanMetres, medianMetres, p90Metres, withinRadius, meanRadiusMetres, toldShare } = position
+  const metres = [meanMetres, medianMetres, p90Metres].map((own) => own.toFixed(2))
+  return [
+    `place               ${metres[0]} m off on average, ${metres[1]} m median, ${metres[2]} m in the worst tenth; told ${percent(toldShare)}`,
+    `place's radius      ${meanRadiusMetres.toFixed(2)} m on average, holds the truth in ${percent(withinRadius)}`,
+  ]
 }
 
 function survey({ surveyTicks }: Evaluation): string {

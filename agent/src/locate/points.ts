@@ -1,7 +1,7 @@
 import { type FloorPoint, type Polygon, polygonCentre, polygonHalfDiagonal, type SiteMap } from '@biotrakr/shared'
 
 import type { Layout } from './layout.ts'
-import { at, indexAt } from './numbers.ts'
+import { clamp, indexAt } from './numbers.ts'
 
 /** Where a room is, as far as the map knows: its polygon, or what was surveyed or hangs in it. */
 export interface RoomPlace {
@@ -24,6 +24,8 @@ export interface Points {
   readonly start: Int32Array
   readonly near: Int32Array
   readonly squared: Float32Array
+  /** What of a belief comes from one to the other in one second, by `spreadScale`; not normalised. */
+  readonly secondShare: Float32Array
   /** Points at which each receiver is among the strongest: where to look for a tag that was lost. */
   readonly strong: readonly Int32Array[]
   readonly rooms: readonly (RoomPlace | undefined)[]
@@ -31,11 +33,13 @@ export interface Points {
 
 export const UNHEARD_DBM = -97
 /** A walking thing is not looked for further away than this after a second or two, metres. */
-const NEAR_METRES = 8
-const MAX_NEAR = 96
+const NEAR_METRES = 5
+const MAX_NEAR = 32
+/** Spread of a step: of the survey's grid, and per second of walking, metres. */
+const SPREAD = { still: 0.8, perSecond: 1.2, longestSeconds: 4 }
 /** Numbers that one agent keeps for points: beyond it rooms alone have places. */
 const MAX_CELLS = 4_000_000
-const STRONG_WITHIN_DB = 8
+const STRONG_WITHIN_DB = 4
 /** A room of which one place is known is thought to be so wide, metres. */
 const NARROWEST = 1.5
 const WIDEST = 10
@@ -76,7 +80,7 @@ interface Placed {
 }
 
 /** Points lie on a grid of squares as wide as is looked, so that only the squares around are searched. */
-function neighbourhood(points: readonly Placed[]): Pick<Points, 'start' | 'near' | 'squared'> {
+function neighbourhood(points: readonly Placed[]): Pick<Points, 'start' | 'near' | 'squared' | 'secondShare'> {
   const squares = new Map<string, number[]>()
   const square = (value: number): number => Math.floor(value / NEAR_METRES)
   const key = (x: number, y: number, floor: string | undefined): string => `${x} ${y} ${floor ?? ''}`
@@ -103,7 +107,19 @@ function neighbourhood(points: readonly Placed[]): Pick<Points, 'start' | 'near'
     }
     start[p + 1] = near.length
   })
-  return { start, near: Int32Array.from(near), squared: Float32Array.from(squared) }
+  const second = spreadScale(1)
+  return {
+    start,
+    near: Int32Array.from(near),
+    squared: Float32Array.from(squared),
+    secondShare: Float32Array.from(squared, (own) => Math.exp(second * own)),
+  }
+}
+
+/** A belief spreads over a time by exp(scale * metres^2). */
+export function spreadScale(seconds: number): number {
+  const sigma = SPREAD.still + SPREAD.perSecond * clamp(seconds, 0, SPREAD.longestSeconds)
+  return -1 / (2 * sigma * sigma)
 }
 
 function squaredBetween(a: Placed | undefined, b: Placed | undefined): number {
@@ -174,9 +190,4 @@ function hullOf(places: readonly FloorPoint[]): Polygon {
     [east, north],
     [west, north],
   ]
-}
-
-/** How far two points are apart, metres. */
-export function pointsApart({ x, y }: Points, p: number, q: number): number {
-  return Math.hypot(at(x, p) - at(x, q), at(y, p) - at(y, q))
 }

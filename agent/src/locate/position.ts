@@ -2,9 +2,9 @@ import { clipToPolygon } from '@biotrakr/shared'
 
 import type { Belief } from './belief.ts'
 import type { Heard } from './heard.ts'
-import { add, at, clamp, indexAt } from './numbers.ts'
+import { add, at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
-import type { Points } from './points.ts'
+import { type Points, spreadScale } from './points.ts'
 
 /** Which surveyed points a tag may be at. Numbers only, of bounded size. */
 export interface PlaceBelief {
@@ -16,6 +16,7 @@ export interface PlaceBelief {
 /** Numbers that one step needs; made once per map. */
 export interface PlaceScratch {
   readonly prior: Float64Array
+  readonly log: Float64Array
   readonly touched: Int32Array
   readonly isTouched: Uint8Array
   count: number
@@ -28,16 +29,15 @@ export interface Place {
   readonly accuracy: number
 }
 
-const KEPT = 48
-const LEAST_SHARE = 0.002
-/** Spread of a step: of the survey's grid, and per second of walking, metres. */
-const SPREAD = { still: 0.8, perSecond: 1.2, longestSeconds: 4 }
+const KEPT = 24
+const LEAST_SHARE = 0.01
 /** So much of the belief may be anywhere that sounds right. */
 const ANYWHERE = 0.005
 const VARIANCE = 40
-const OFFSET_VARIANCE = 2
+/** Of the tag's own power, dB^2, beside the square of what was learned of it: the place must not hang on that. */
+const OFFSET_VARIANCE = 6
 const TEMPER = 0.8
-/** The radius reported, as a multiple of the belief's spread: holds five of six (measured on danis-lab's survey). */
+/** The radius reported, as a multiple of the belief's spread: held 87 % on danis-lab's survey, one point set by the other. */
 const RADIUS = 1.3
 const LEAST_SPREAD_SQUARED = 1
 /** A surer room than this bounds the place. */
@@ -50,6 +50,7 @@ export function emptyPlace(): PlaceBelief {
 export function emptyPlaceScratch({ count }: Points): PlaceScratch {
   return {
     prior: new Float64Array(count),
+    log: new Float64Array(count),
     touched: new Int32Array(count),
     isTouched: new Uint8Array(count),
     count: 0,
@@ -71,7 +72,7 @@ export function feelPlace(place: PlaceBelief, step: PlaceStep): void {
   if (points.count === 0 || heard.trusted === 0) return
   spreadOut(place, step)
   for (let n = 0; n < heard.trusted; n++) {
-    if (at(heard.dbm, n) < heard.strongestDbm - 6) continue
+    if (at(heard.dbm, n) < heard.strongestDbm) continue
     const strong = points.strong[indexAt(heard.receivers, n)]
     if (strong) for (let s = 0; s < strong.length; s++) touch(scratch, indexAt(strong, s), 0)
   }
@@ -92,32 +93,35 @@ function touch(scratch: PlaceScratch, point: number, mass: number): void {
 function spreadOut(place: PlaceBelief, { points, scratch, seconds }: PlaceStep): void {
   for (let t = 0; t < scratch.count; t++) scratch.isTouched[indexAt(scratch.touched, t)] = 0
   scratch.count = 0
-  const sigma = SPREAD.still + SPREAD.perSecond * clamp(seconds, 0, SPREAD.longestSeconds)
-  const scale = -1 / (2 * sigma * sigma)
+  const { squared, secondShare } = points
+  const scale = spreadScale(seconds)
   for (let b = 0; b < place.count; b++) {
     const from = indexAt(place.points, b)
     const mass = at(place.weight, b)
     for (let e = indexAt(points.start, from); e < indexAt(points.start, from + 1); e++) {
-      touch(scratch, indexAt(points.near, e), mass * Math.exp(scale * (points.squared[e] as number)))
+      // Most tags are heard every second.
+      const share = seconds === 1 ? (secondShare[e] as number) : Math.exp(scale * (squared[e] as number))
+      touch(scratch, indexAt(points.near, e), mass * share)
     }
   }
 }
 
 function weigh({ points, scratch, heard, offset, receivers }: PlaceStep): void {
-  const even = ANYWHERE / Math.max(1, scratch.count)
+  const { touched, prior, log, count } = scratch
   let total = 0
-  for (let t = 0; t < scratch.count; t++) total += at(scratch.prior, indexAt(scratch.touched, t))
-  const share = total > 0 ? 1 / total : 0
   let top = Number.NEGATIVE_INFINITY
-  for (let t = 0; t < scratch.count; t++) {
-    const p = indexAt(scratch.touched, t)
-    const log = Math.log(at(scratch.prior, p) * share + even) + TEMPER * sounds(points, p, { heard, offset, receivers })
-    scratch.prior[p] = log
-    top = Math.max(top, log)
+  const evidence = { heard, offset, receivers }
+  for (let t = 0; t < count; t++) {
+    const p = indexAt(touched, t)
+    total += at(prior, p)
+    log[t] = TEMPER * sounds(points, p, evidence)
+    top = Math.max(top, at(log, t))
   }
-  for (let t = 0; t < scratch.count; t++) {
-    const p = indexAt(scratch.touched, t)
-    scratch.prior[p] = Math.exp(at(scratch.prior, p) - top)
+  const even = ANYWHERE / Math.max(1, count)
+  const share = total > 0 ? 1 / total : 0
+  for (let t = 0; t < count; t++) {
+    const p = indexAt(touched, t)
+    prior[p] = (at(prior, p) * share + even) * Math.exp(at(log, t) - top)
   }
 }
 
@@ -131,11 +135,11 @@ function sounds(
   let sum = 0
   for (let n = 0; n < heard.trusted; n++) {
     const expected = dbm[point * receivers + indexAt(heard.receivers, n)] as number
-    const distance = at(heard.dbm, n) - offset.db - expected
+    const distance = at(heard.dbm, n) - expected
     squares += distance * distance
     sum += distance
   }
-  const ratio = OFFSET_VARIANCE / VARIANCE
+  const ratio = (OFFSET_VARIANCE + offset.db * offset.db) / VARIANCE
   return (-squares + (ratio * sum * sum) / (1 + ratio * heard.trusted)) / (2 * VARIANCE)
 }
 
