@@ -60,6 +60,25 @@ describe('the health of the agent', () => {
     }
   })
 
+  it('has figures of each reader, by its name in the configuration', async () => {
+    const reader = { frames: 9, bytesDropped: 7, badChecksum: 1, resyncs: 2, tags: 6, unknownTags: 3, personalTags: 1 }
+    const sources = ['door-3', 'bed-7'].map((name, n) => {
+      return { ...parts.sources[0], name, reader: { ...reader, reconnects: n, restarts: 0 } }
+    }) as unknown as typeof parts.sources
+    const text = await createMetrics(figures(() => healthOf({ ...parts, sources }))).metrics()
+    for (const line of [
+      'frames_total{reader="door-3"} 9',
+      'bytes_dropped_total{reader="bed-7"} 7',
+      'bad_checksum_total{reader="door-3"} 1',
+      'resyncs_total{reader="door-3"} 2',
+      'tags_total{reader="bed-7"} 6',
+      'personal_tags_total{reader="door-3"} 1',
+      'reconnects_total{reader="bed-7"} 1',
+    ]) {
+      expect(text).toContain(`biotrakr_agent_reader_${line}\n`)
+    }
+  })
+
   it('is what the metrics read', async () => {
     const text = await createMetrics(figures(() => healthOf(parts))).metrics()
     for (const line of ['ok 1', 'readings_total 10', 'outbox_unacknowledged 1', 'sync_in_flight 1']) {

@@ -143,6 +143,7 @@ export function figures(health: () => AgentHealth): Figure[] {
     ...filterFigures(health),
     ...adapterFigures(health),
     ...strangerFigures(health),
+    ...readerFigures(health),
   ]
 }
 
@@ -183,6 +184,35 @@ function adapterFigures(health: () => AgentHealth): Figure[] {
     perAdapter('fragments_lost_total', 'Long adverts without an end.', ({ counts }) => counts.fragmentsLost),
     perAdapter('failures_total', 'Failures of the adapter.', ({ failures }) => failures),
   ]
+}
+
+const READER_FIGURES = {
+  frames: ['frames_total', 'Whole frames of the reader.'],
+  bytesDropped: ['bytes_dropped_total', 'Bytes that belong to no frame.'],
+  badChecksum: ['bad_checksum_total', 'Frames whose checksum does not fit.'],
+  resyncs: ['resyncs_total', 'Times a frame was found again after dropped bytes.'],
+  tags: ['tags_total', 'Tag reports of any kind.'],
+  unknownTags: ['unknown_tags_total', "Reports of tags that are not the site's."],
+  personalTags: ['personal_tags_total', "Reports of people's numbers (GSRN) that the site does not follow."],
+  reconnects: ['reconnects_total', 'Times the line was opened again after a loss.'],
+  restarts: ['restarts_total', 'Times the reader started anew by itself.'],
+} as const
+
+/** One value for each reader of the configuration, by its name there. */
+function readerFigures(health: () => AgentHealth): Figure[] {
+  const names = Object.keys(READER_FIGURES) as (keyof typeof READER_FIGURES)[]
+  return names.map((figure): Figure => {
+    const [name, help] = READER_FIGURES[figure]
+    return {
+      name: `reader_${name}`,
+      help,
+      by: 'reader',
+      read: () => {
+        const readers = health().sources.flatMap(({ name: source, reader }) => (reader ? [{ source, reader }] : []))
+        return Object.fromEntries(readers.map(({ source, reader }) => [source, reader[figure]]))
+      },
+    }
+  })
 }
 
 /** Numbers only: nobody can be told from them. */

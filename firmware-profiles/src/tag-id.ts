@@ -1,4 +1,4 @@
-import { numberTag, type TagId, tagIdFromEpc } from '@biotrakr/shared'
+import { isPersonalTag, numberTag, type TagId, tagIdFromEpc } from '@biotrakr/shared'
 
 import type { TagReport } from './driver.ts'
 
@@ -22,6 +22,8 @@ export function tagIdOfReport({ epc, pc, band }: TagReport): TagId | undefined {
   const known = NAMES.get(epc)
   if (known !== undefined && known.pc === pc && known.band === band) return known.tag
   const tag = band === undefined ? tagIdOfEpc(epc, pc) : numberTag(band, epc)
+  // A person's number is not remembered: nobody but the site decides who is.
+  if (tag !== undefined && isPersonalTag(tag)) return tag
   if (known === undefined && NAMES.size >= REMEMBERED) forgetOldest()
   NAMES.set(epc, { pc, band, tag })
   return tag

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest'
 
 import { encodeEpc } from './epc-encode.ts'
-import { tagIdFromEpc } from './epc-tag.ts'
+import { isPersonalTag, tagIdFromEpc } from './epc-tag.ts'
 import { isTagId } from './tag-identity.ts'
 
 function hexOfUri(uri: string): string {
   return (encodeEpc(uri) as { hex: string }).hex
 }
+
+const tagIdFromEpcAlone = (hex: string) => tagIdFromEpc(hex)?.tag
 
 describe('tagIdFromEpc', () => {
   it.each([
@@ -25,6 +27,10 @@ describe('tagIdFromEpc', () => {
   it('marks the tags of patients and staff', () => {
     expect(tagIdFromEpc('2D76451FD4499602D2000000')?.personal).toBe(true)
     expect(tagIdFromEpc('F53952114112345678906')?.personal).toBe(true)
+    const tags = ['2D76451FD4499602D2000000', 'F53952114112345678906', '3074257BF7194E4000001A85'].map(
+      tagIdFromEpcAlone,
+    )
+    expect(tags.map((tag) => tag && isPersonalTag(tag))).toEqual([true, true, false])
   })
 
   it('does not tell two host names or filters of one key apart', () => {

@@ -32,6 +32,14 @@ export function tagIdFromEpc(epc: Uint8Array | string, pc?: number): EpcTag | un
   return rawTag(word?.ok ? hex.slice(0, word.bits / 4) : hex, personal)
 }
 
+/** Keys of people: patients and staff (GS1 General Specifications, GSRN). Both are short enough never to be kept as hex. */
+const PERSONAL = ['urn:epc:id:gsrn:', 'urn:epc:id:gsrnp:', 'https://id.gs1.org/8017/', 'https://id.gs1.org/8018/']
+
+/** Whether a tag's identity is a number that GS1 gives to people, so that to follow the tag is to follow a person. */
+export function isPersonalTag(tag: TagId): boolean {
+  return PERSONAL.some((start) => tag.startsWith(start, 'epc:'.length))
+}
+
 function rawTag(hex: string, personal: boolean): EpcTag | undefined {
   const tag = `epc:${hex}`
   return isTagId(tag) ? { tag, personal } : undefined

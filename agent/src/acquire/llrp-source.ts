@@ -23,7 +23,7 @@ import { type LlrpReaderSettings, planLlrp } from './llrp-plan.ts'
 import { parsePortAddress } from './port-address.ts'
 import type { ReaderIdentity } from './reader-facts.ts'
 import type { LineSettings, OpenPort, Port, PortEvents } from './reader-port.ts'
-import { createReadings, type ReadingCounts, type Readings, type TagOf } from './reader-readings.ts'
+import { createReadings, type ReadingCounts, type Readings, reportsIn, type TagOf } from './reader-readings.ts'
 import { identityWords } from './reader-words.ts'
 import type { AllowList, Source, SourceStatus } from './source.ts'
 import { openTcpPort } from './tcp-port.ts'
@@ -186,6 +186,18 @@ class Supervisor implements LlrpSource {
       antennasOff: [...this.#antennasOff].sort((a, b) => a - b),
       llrp: { ...this.#session.counters },
       opens: this.#opens,
+      reader: {
+        frames: this.#session.counters.messages,
+        // TCP brings whole messages: what cannot be read ends the connection.
+        bytesDropped: 0,
+        badChecksum: 0,
+        resyncs: 0,
+        tags: reportsIn(counts),
+        unknownTags: counts.unknownTags,
+        personalTags: counts.personalTags,
+        reconnects: Math.max(0, this.#opens - 1),
+        restarts: 0,
+      },
       unsent: this.#unsent,
       warning: this.#warning,
       problem: this.#phase === 'held' ? 'region' : this.#trouble?.code,

@@ -1,4 +1,4 @@
-import type { TagReport } from '@biotrakr/firmware-profiles'
+import { type TagReport, tagIdOfReport } from '@biotrakr/firmware-profiles'
 import type { TagId } from '@biotrakr/shared'
 import { describe, expect, it } from 'vitest'
 
@@ -14,6 +14,25 @@ function readings(rssi: { unit: 'dBm' | 'raw' | 'none'; calibrated: boolean }, a
 }
 
 describe('what becomes of a tag report', () => {
+  it('is nothing but a count for the number of a person, unless the site names that very person', () => {
+    const [patient, nurse] = ['2D76451FD4499602D2000000', 'F53952114112345678906000']
+    const named = tagIdOfReport({ epc: patient ?? '' }) as TagId
+    const everybody = `${named.slice(0, named.indexOf('.'))}.*` as TagId
+    const thing = tagIdOfReport(TAG) as TagId
+    const heardBy = (allow: ReadonlySet<TagId>) => {
+      const receivers = new Map([[1, receiver('door/1')]])
+      const reader = createReadings({ driver: { rssi: DBM }, receivers, allow, tagOf: tagIdOfReport })
+      const tags = [patient, nurse, TAG.epc].map((epc) => reader.from({ ...TAG, epc: epc ?? '' }, 0)?.tag)
+      return { tags, ...reader.counts }
+    }
+    expect(heardBy(new Set([thing, everybody]))).toMatchObject({
+      tags: [undefined, undefined, thing],
+      personalTags: 2,
+      unknownTags: 0,
+    })
+    expect(heardBy(new Set([thing, named]))).toMatchObject({ tags: [named, undefined, thing], personalTags: 1 })
+  })
+
   it('is a reading of the antenna with what the reader says of the signal', () => {
     const report: TagReport = { ...TAG, antenna: 2, phaseDeg: 90, freqKHz: 865_700, readerTimeMs: 12 }
     expect(readings(DBM).from(report, 1_000)).toEqual({
@@ -54,6 +73,7 @@ describe('what becomes of a tag report', () => {
     expect(counts).toEqual({
       readings: 0,
       unknownTags: 1,
+      personalTags: 0,
       unmapped: 2,
       unusable: 1,
       impossibleRssi: 0,

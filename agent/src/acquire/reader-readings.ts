@@ -1,5 +1,5 @@
 import type { Driver, TagReport } from '@biotrakr/firmware-profiles'
-import type { Reading, ReceiverId, TagId } from '@biotrakr/shared'
+import { isPersonalTag, type Reading, type ReceiverId, type TagId } from '@biotrakr/shared'
 
 import type { Sightings } from './reader-sightings.ts'
 import { type AllowList, isRssi } from './source.ts'
@@ -14,6 +14,7 @@ interface ReadingsOptions {
   readonly driver: Pick<Driver, 'rssi'>
   /** Receiver of each antenna, by its number from 1. */
   readonly receivers: ReadonlyMap<number, ReceiverId>
+  /** Names tags one by one, so a person's number is in it only when somebody wrote that very number. */
   readonly allow: AllowList
   readonly tagOf: TagOf
   /** Without it every report counts. */
@@ -24,6 +25,8 @@ export interface ReadingCounts {
   readings: number
   /** Reports of tags that nobody wants to follow. */
   unknownTags: number
+  /** Reports of tags with the number of a person (GSRN, GSRNP) whom the site does not follow; not in `unknownTags`. */
+  personalTags: number
   /** Reports whose number is no tag identity. */
   unusable: number
   /** Reports of antennas that the configuration does not name. */
@@ -34,6 +37,15 @@ export interface ReadingCounts {
   firstSightings: number
   /** Reports that say no more than one of a moment ago did: a card that lies on its reader. */
   repeats: number
+}
+
+/** Tag reports of any kind, read from their counts. */
+export function reportsIn({ impossibleRssi: _alsoReadings, ...counts }: Readonly<ReadingCounts>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
+}
+
+function strangerKind(tag: TagId): 'personalTags' | 'unknownTags' {
+  return isPersonalTag(tag) ? 'personalTags' : 'unknownTags'
 }
 
 const COUNTED_AS = { first: 'firstSightings', repeat: 'repeats' } as const
@@ -55,6 +67,7 @@ export function createReadings({ driver, receivers, allow, tagOf, sightings }: R
   const counts: ReadingCounts = {
     readings: 0,
     unknownTags: 0,
+    personalTags: 0,
     unusable: 0,
     unmapped: 0,
     impossibleRssi: 0,
@@ -82,7 +95,7 @@ export function createReadings({ driver, receivers, allow, tagOf, sightings }: R
       const { antenna, phaseDeg, freqKHz, readerTimeMs } = report
       const tag = tagOf(report)
       if (tag === undefined) return forget('unusable')
-      if (!allow.has(tag)) return forget('unknownTags')
+      if (!allow.has(tag)) return forget(strangerKind(tag))
       // A reader with one antenna does not say which.
       const receiver = antenna === undefined ? only : receivers.get(antenna)
       if (receiver === undefined) return forget('unmapped')

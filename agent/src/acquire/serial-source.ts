@@ -15,7 +15,7 @@ import { type PortAddress, parsePortAddress } from './port-address.ts'
 import type { ReaderIdentity } from './reader-facts.ts'
 import { planReader, type ReaderSettings } from './reader-plan.ts'
 import type { OpenPort, Port, PortEvents } from './reader-port.ts'
-import { createReadings, type ReadingCounts, type Readings, type TagOf } from './reader-readings.ts'
+import { createReadings, type ReadingCounts, type Readings, reportsIn, type TagOf } from './reader-readings.ts'
 import { ReaderSession } from './reader-session.ts'
 import type { SessionAction, SessionEvent, SessionFailure, SessionStatus } from './reader-session-types.ts'
 import { createSightings, needsSecondSighting } from './reader-sightings.ts'
@@ -190,6 +190,14 @@ class Supervisor implements SerialSource {
       powerDbm: settings.powerDbm,
       lastFrameAgeMs: lastFrameMs === undefined ? undefined : nowMs - lastFrameMs,
       opens: this.#opens,
+      reader: {
+        ...session.framer,
+        tags: reportsIn(counts),
+        unknownTags: counts.unknownTags,
+        personalTags: counts.personalTags,
+        reconnects: Math.max(0, this.#opens - 1),
+        restarts: session.restarts,
+      },
       unsent: this.#unsent,
       problem: session.phase === 'held' ? 'region' : this.#trouble?.code,
     }

@@ -15,6 +15,27 @@ export interface SourceStatus {
   readonly adapters?: readonly BleAdapterStatus[]
   /** Of a source that hears everybody: whoever is not the site's, as numbers. */
   readonly strangers?: StrangerCounts
+  /** Of a reader on a line or in the network, since the start. */
+  readonly reader?: ReaderFigures
+}
+
+export interface ReaderFigures {
+  /** Whole frames or messages. */
+  readonly frames: number
+  /** Bytes that belong to no frame, where the protocol has frames to be told from noise. */
+  readonly bytesDropped: number
+  readonly badChecksum: number
+  /** Times a frame was found again after dropped bytes. */
+  readonly resyncs: number
+  /** Tag reports of any kind. */
+  readonly tags: number
+  /** Of these, of tags that are not the site's, and of tags with the number of a person that the site does not follow. */
+  readonly unknownTags: number
+  readonly personalTags: number
+  /** Times the line was opened again after a loss. */
+  readonly reconnects: number
+  /** Times the reader started anew while the line stayed open. */
+  readonly restarts: number
 }
 
 interface StrangerCounts {
@@ -38,7 +59,10 @@ export interface Source {
   status(): SourceStatus
 }
 
-/** Tags the site wants to follow (a Set will do). Every other device is counted and forgotten. */
+/**
+ * Tags the site wants to follow, each by its whole identity (a Set will do; nothing stands for several). Every other device
+ * is counted and forgotten.
+ */
 export interface AllowList {
   has(tag: TagId): boolean
 }

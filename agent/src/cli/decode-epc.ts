@@ -8,8 +8,13 @@ export type EpcDescription =
       readonly tagUri?: string
       readonly digitalLink?: string
       readonly personal: boolean
+      /** What follows for the gateway, in words; only of a person's number. */
+      readonly note?: string
     }
   | { readonly error: string }
+
+const PERSONAL_NOTE =
+  "identifies a person: followed only if the site's allow-list names this very identity, otherwise counted and forgotten"
 
 /** @param text hex with or without blanks; undefined: a line that was too long to be held */
 export function describeEpc(text: string | undefined): EpcDescription {
@@ -23,5 +28,6 @@ export function describeEpc(text: string | undefined): EpcDescription {
     ...(tagUri === undefined ? {} : { tagUri }),
     ...(digitalLink === undefined ? {} : { digitalLink }),
     personal,
+    ...(personal && { note: PERSONAL_NOTE }),
   }
 }
