@@ -9,6 +9,7 @@ export interface IngesterMetrics {
   readonly records: Counter<'kind'>
   readonly repeated: Counter
   readonly quarantined: Counter<'code'>
+  readonly staged: Counter
   readonly strays: Counter<'code'>
   readonly acks: Counter
   readonly nacks: Counter
@@ -41,6 +42,7 @@ export function createIngesterMetrics(status: () => IngesterStatus): IngesterMet
     })
   gauge('breaker_open', '1 while the database is not to be had', (now) => (now.database.breaker === 'open' ? 1 : 0))
   gauge('broker_up', '1 while connected to the broker and subscribed', (now) => (now.broker.state === 'up' ? 1 : 0))
+  gauge('timed_records', 'Records that waited for their time and have got it since the start', (now) => now.timed)
   gauge('shards', 'Shards of the ledger that are read here, of 64', (now) => now.shards)
   gauge('intake_batches', 'Batches waiting to be decoded', (now) => now.intake.batches)
   gauge('intake_bytes', 'Bytes of the batches waiting to be decoded', (now) => now.intake.bytes)
@@ -54,6 +56,7 @@ export function createIngesterMetrics(status: () => IngesterStatus): IngesterMet
     records: labelled('records', 'Records committed', 'kind'),
     repeated: counter('repeated_records', 'Records that had been committed before'),
     quarantined: labelled('quarantined', 'Quarantine rows written for records and unreadable batches', 'code'),
+    staged: counter('staged', 'Rows of records laid by until their time is known'),
     strays: labelled('strays', 'Messages from which nothing is recorded', 'code'),
     acks: counter('acks', 'Commit acknowledgements sent'),
     nacks: counter('nacks', 'Requests to send again from an earlier record'),

@@ -21,6 +21,7 @@ import { createAnswers, strayKeeper } from './ingester-answers.ts'
 import { createIngesterMetrics, type IngesterMetrics } from './ingester-metrics.ts'
 import { createRecorder, type RecorderStatus } from './record/recorder.ts'
 import { createShardLeases } from './record/shard-leases.ts'
+import { createStagedMover } from './record/staged-mover.ts'
 import type { Tally } from './record/transaction.ts'
 
 export interface IngesterOptions {
@@ -45,6 +46,8 @@ export interface IngesterStatus {
   readonly gatewaysOnline: number
   /** Messages with a wrong topic, size or form. */
   readonly unusable: number
+  /** Records that waited for their time and have got it, since the start. */
+  readonly timed: number
   /** Hellos and evidence let go because too many waited. */
   readonly sideWorkDropped: number
 }
@@ -78,8 +81,12 @@ export function createIngester(options: IngesterOptions): Ingester {
   })
   const recorder = createRecorder<Delivery>({
     ...options,
-    onCommit: (tally, transactionMs) => countCommit(metrics, tally, transactionMs),
+    onCommit: (tally, transactionMs) => {
+      countCommit(metrics, tally, transactionMs)
+      if (tally.anchors > 0) mover.wake()
+    },
   })
+  const mover = createStagedMover(options)
   const onStray = strayKeeper(options, { recorder, side, metrics })
   const assembly = createAssembly(SET, { intake, clock, compression, onStray })
   const online = createOnline()
@@ -116,6 +123,7 @@ export function createIngester(options: IngesterOptions): Ingester {
     parked: parking.size(),
     gatewaysOnline: online.count(),
     unusable: unusableOf(broker.status()),
+    timed: mover.moved(),
     sideWorkDropped: side.dropped(),
   })
 
@@ -123,6 +131,7 @@ export function createIngester(options: IngesterOptions): Ingester {
   let stopping = false
   const start = () => {
     running ??= run()
+    mover.start()
     void shards.start().then(() => {
       if (!stopping) broker.start()
     })
@@ -133,7 +142,7 @@ export function createIngester(options: IngesterOptions): Ingester {
     recorder.stop()
     assembly.stop()
     parking.stop()
-    await atMost(STOP_MS, clock, Promise.all([running, side.idle()]))
+    await atMost(STOP_MS, clock, Promise.all([running, side.idle(), mover.stop()]))
     await broker.stop()
   }
   return { start, stop, status, metrics: metrics.registry }
@@ -166,6 +175,7 @@ function countCommit(metrics: IngesterMetrics, tally: Tally, transactionMs: numb
   for (const kind of ['fixes', 'sensors', 'events', 'health', 'gaps', 'anchors'] as const) {
     metrics.records.inc({ kind }, tally[kind])
   }
+  metrics.staged.inc(tally.staged)
   for (const [code, count] of Object.entries(tally.quarantined)) metrics.quarantined.inc({ code }, count)
 }
 

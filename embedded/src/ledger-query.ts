@@ -28,8 +28,11 @@ const STORED_RUNS = `
 const OF_GATEWAY = `rtls.watermark w on w.id = x.stream_id join site.gateway g on g.id = w.gateway_id and g.name = $1`
 const FIXES = `select w.epoch, count(*)::float8 as fixes from telemetry.location_history x join ${OF_GATEWAY} group by w.epoch`
 const GAPS = `select w.epoch, first_seq::float8 as first, last_seq::float8 as last from rtls.gap x join ${OF_GATEWAY}`
+/** In quarantine, or laid by until the time of their boot is known. */
 const QUARANTINED = `select w.epoch, first_seq::float8 as first, last_seq::float8 as last from rtls.quarantine x
-  join ${OF_GATEWAY} where x.state <> 'replayed' and first_seq is not null`
+  join ${OF_GATEWAY} where x.state <> 'replayed' and first_seq is not null
+  union all
+  select w.epoch, first_seq::float8, last_seq::float8 from rtls.staged x join ${OF_GATEWAY}`
 
 interface EpochRun extends Run {
   readonly epoch: string

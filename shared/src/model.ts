@@ -76,6 +76,11 @@ export interface Telemetry {
   readonly pressed?: boolean
   /** The tag's case is open or it was taken off. */
   readonly tamper?: boolean
+  /**
+   * What may be the number of a room's transmitter (infrared, LF exciter) that the tag passes on; which of them are,
+   * and of which rooms, the site map's marks say.
+   */
+  readonly marks?: readonly string[]
 }
 
 /** What one receiver heard of one tag in one window. */
@@ -85,6 +90,8 @@ export interface Sighting {
   readonly rssiDbm?: number
   /** The strongest of them, outliers left out: least held back by bodies in between. */
   readonly maxDbm?: number
+  /** When the strongest was heard, wall milliseconds; of RFID only, where the order of antennas tells a direction. */
+  readonly peakMs?: number
   readonly count: number
 }
 
@@ -97,8 +104,8 @@ export interface TagWindow {
   readonly moving?: boolean
   /** Sorted by receiver; empty when the tag has gone silent. */
   readonly sightings: readonly Sighting[]
-  /** Rooms that named themselves to the tag or by its place: infrared or LF room id, dock. */
-  readonly namedRooms?: readonly RoomId[]
+  /** Rooms that named themselves to the tag, by their id or by a mark of the site map: infrared or LF room id, dock. */
+  readonly namedRooms?: readonly string[]
 }
 
 /** The answer: which room a tag is in, or that this is not known and why. */
@@ -166,15 +173,21 @@ export interface Gap {
   readonly toMs: number
 }
 
-/** Ties the gateway's monotonic time to wall time. */
+/**
+ * Ties the gateway's monotonic time to wall time. Within one epoch, the times of the records that follow run with it: a
+ * record's time since boot is `monoMs` plus the difference of the two `atMs`.
+ */
 export interface ClockAnchor {
   readonly kind: 'anchor'
   /** Identifies one boot of the gateway, 16 hex digits. */
   readonly bootId: string
+  /** Time since boot. */
   readonly monoMs: number
   readonly atMs: number
-  /** Uncertainty of the pair in milliseconds. */
+  /** Uncertainty of the pair in milliseconds; without meaning where the time is not known. */
   readonly errorMs: number
+  /** The wall time is not known to be right, so it only counts up: another anchor of this boot says what it stands for. */
+  readonly unsynced?: true
 }
 
 /** A record of a kind this version does not know: kept byte for byte, never dropped. Covers one sequence number. */

@@ -213,12 +213,14 @@ function decodeAnchors(block: BlockReader, count: number): ClockAnchor[] {
   const monoMs = block.delta(ANCHOR.monoMs, count, NATURAL)
   const atMs = block.delta(ANCHOR.atMs, count, NATURAL)
   const errorMs = block.unsigned(ANCHOR.errorMs, count, NATURAL)
+  const unsynced = block.optionalSigned(ANCHOR.unsynced, count, { min: 1, max: 1 })
   return rows(count, (i) => ({
     kind: 'anchor',
     bootId: bootId[i] as string,
     monoMs: monoMs[i] as number,
     atMs: atMs[i] as number,
     errorMs: errorMs[i] as number,
+    ...(unsynced?.[i] === 1 && { unsynced: true }),
   }))
 }
 

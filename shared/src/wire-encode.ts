@@ -304,6 +304,10 @@ function encodeAnchors(records: readonly ClockAnchor[], { block }: Encoding): vo
     ANCHOR.errorMs,
     numbers(records, (record) => record.errorMs),
   )
+  block.optionalSigned(
+    ANCHOR.unsynced,
+    records.map((record) => (record.unsynced ? 1 : undefined)),
+  )
   block.end(KIND.anchor)
 }
 

@@ -42,7 +42,7 @@ export const SENSOR_READING = { tag: 1, room: 2, sensor: 3, milli: 4, atMs: 5 } 
 export const EVENT = { tag: 1, room: 2, event: 3, value: 4, atMs: 5 } as const
 export const HEALTH = { receiver: 1, state: 2, readings: 3, errors: 4, atMs: 5 } as const
 export const GAP = { count: 1, reason: 2, fromMs: 3, toMs: 4 } as const
-export const ANCHOR = { bootId: 1, monoMs: 2, atMs: 3, errorMs: 4 } as const
+export const ANCHOR = { bootId: 1, monoMs: 2, atMs: 3, errorMs: 4, unsynced: 5 } as const
 export const ROW = { length: 1, bytes: 2 } as const
 
 export const CONFIDENCE: Range = { min: 0, max: 1000 }

@@ -110,6 +110,14 @@ const ledgerRecord: fc.Arbitrary<LedgerRecord> = fc.oneof(
     atMs: natural,
     errorMs: natural,
   }),
+  object({
+    kind: fc.constant('anchor' as const),
+    bootId: hex(16),
+    monoMs: natural,
+    atMs: natural,
+    errorMs: natural,
+    unsynced: fc.constant(true as const),
+  }),
   object({ kind: fc.constant('opaque' as const), code: fc.integer({ min: 7, max: 0xffff }), bytes: bytes(40) }),
 )
 

@@ -35,9 +35,10 @@ function asIngest<T>(config: string, work: (pool: Pool) => Promise<T>): Promise<
 }
 
 function line(row: ListedStore): string {
-  const { gateway, gatewayStatus, store, status, reason, blockedOpening, software, lastSeen } = row
+  const { gateway, gatewayStatus, store, status, reason, blockedOpening, software, lastSeen, waitingForTime } = row
   if (store === null) return `${gateway}  ${gatewayStatus}  never connected`
   const why = reason === '' ? '' : ` (${reason})`
   const copy = blockedOpening === null ? '' : '  a copy of this store is kept out'
-  return `${gateway}  ${gatewayStatus}  store ${store}  ${status}${why}  ${software}  last seen ${lastSeen?.toISOString()}${copy}`
+  const waiting = waitingForTime > 0 ? `  ${waitingForTime} records wait for their time` : ''
+  return `${gateway}  ${gatewayStatus}  store ${store}  ${status}${why}  ${software}  last seen ${lastSeen?.toISOString()}${copy}${waiting}`
 }

@@ -20,6 +20,7 @@ import {
 
 import type { GatewayEntry, Lookup } from './directory.ts'
 import { metres, type PositionDraft } from './positions.ts'
+import type { StagedRow } from './record-time.ts'
 import { RowWriter } from './row-writer.ts'
 
 /** One epoch of one gateway, as its watermark row says. */
@@ -103,6 +104,7 @@ export interface Draft {
   readonly gaps: GapRow[]
   readonly anchors: AnchorRow[]
   readonly quarantine: QuarantineRow[]
+  readonly staged: StagedRow[]
 }
 
 /** Oldest accepted event time; older data comes in by an import only. */
@@ -123,13 +125,9 @@ export function place(draft: Draft, record: LedgerRecord, at: Cursor): Rejection
     placeGap(draft, record, at)
     return undefined
   }
+  if (record.kind === 'anchor') return placeAnchor(draft, record, at)
   const late = at.anyTime ? undefined : outsideTime(record.atMs, at.receivedMs)
   if (late) return late
-  if (record.kind === 'anchor') {
-    const { stream, seq } = at
-    draft.anchors.push({ orgId: stream.gateway.orgId, streamId: stream.id, seq, anchor: record })
-    return undefined
-  }
   return record.kind === 'health' ? placeHealth(draft, record, at) : placeTagged(draft, record, at)
 }
 
@@ -137,6 +135,14 @@ function outsideTime(atMs: number, receivedMs: number): Rejection | undefined {
   if (atMs >= receivedMs - MAX_AGE_MS && atMs <= receivedMs + MAX_AHEAD_MS) return undefined
   const side = atMs < receivedMs ? 'older than 35 days' : 'more than 5 minutes ahead'
   return { code: 'TIME_RANGE', detail: `event time ${atMs} ms is ${side}` }
+}
+
+/** An anchor may be as old as what it ties down; one from the future would put all that into the future too. */
+function placeAnchor(draft: Draft, anchor: ClockAnchor, { stream, seq, receivedMs, anyTime }: Cursor) {
+  const ahead = anchor.unsynced || anyTime ? undefined : outsideTime(Math.max(anchor.atMs, receivedMs), receivedMs)
+  if (ahead) return ahead
+  draft.anchors.push({ orgId: stream.gateway.orgId, streamId: stream.id, seq, anchor })
+  return undefined
 }
 
 function placeGap(draft: Draft, record: Gap, { stream, seq, receivedMs }: Cursor): void {

@@ -14,6 +14,8 @@ export interface ListedStore {
   readonly software: string
   readonly firstSeen: Date | null
   readonly lastSeen: Date | null
+  /** Records of the gateway that wait until the time of their boot is known. */
+  readonly waitingForTime: number
 }
 
 /** @param pool logged in as bt_ingest, as for everything here */
@@ -21,7 +23,10 @@ export async function listStores(pool: Pool, gateway?: string): Promise<ListedSt
   const { rows } = await pool.query<ListedStore>(
     `select g.name as gateway, g.status as "gatewayStatus", s.nonce as store, s.status, coalesce(s.reason, '') as reason,
        s.opening, s.blocked_opening as "blockedOpening", coalesce(s.software, '') as software,
-       s.first_seen as "firstSeen", s.last_seen as "lastSeen"
+       s.first_seen as "firstSeen", s.last_seen as "lastSeen",
+       (select coalesce(sum(t.last_seq - t.first_seq + 1), 0)::float8 from rtls.staged t
+        join rtls.watermark w on w.org_id = t.org_id and w.id = t.stream_id
+        where w.gateway_id = g.id) as "waitingForTime"
      from site.gateway g left join rtls.store s on s.gateway_id = g.id
      where $1::text is null or g.name = $1 order by g.name, s.id`,
     [gateway ?? null],

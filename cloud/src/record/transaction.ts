@@ -4,6 +4,7 @@ import type { ClientBase } from 'pg'
 import type { Directory, GatewayEntry, Lookup } from './directory.ts'
 import { type Draft, place, quarantinedRecord, type Stream, type Writers } from './draft.ts'
 import { createPositionDraft, type NewestKnown } from './positions.ts'
+import { bootsOf, createStaging, type KnownMoment, knownMoments, timeAfter, withKnownTime } from './record-time.ts'
 import { beginLocked, moveWatermarks, type Watermark } from './watermarks.ts'
 import { writeDraft } from './write-draft.ts'
 
@@ -49,6 +50,8 @@ export interface Tally {
   readonly health: number
   readonly gaps: number
   readonly anchors: number
+  /** Rows of records that wait for their time. */
+  readonly staged: number
   readonly quarantined: Readonly<Record<string, number>>
   /** Records that had been committed before. */
   readonly repeated: number
@@ -91,6 +94,7 @@ export async function commitRuns<R extends Run>(
   }
   if (groups.length === 0) return { outcomes: refused, tally: tallyOf(emptyDraft(recording), 0) }
   await beginLocked(client, groups)
+  for (const group of groups) await loadMoments(client, group)
   const draft = emptyDraft(recording)
   const outcomes: Outcome<R>[] = [...refused]
   let repeated = 0
@@ -109,13 +113,20 @@ export async function commitRuns<R extends Run>(
 
 export function emptyDraft({ writers, newestKnown }: Pick<Recording, 'writers' | 'newestKnown'>): Draft {
   for (const writer of [writers.fixes, writers.sensors, writers.events, writers.health]) writer.reset()
-  return { writers, positions: createPositionDraft(newestKnown), gaps: [], anchors: [], quarantine: [] }
+  return { writers, positions: createPositionDraft(newestKnown), gaps: [], anchors: [], quarantine: [], staged: [] }
 }
 
 /** Runs of one watermark row. */
 interface Group<R extends Run> extends Watermark {
   readonly epoch: Epoch
   readonly runs: R[]
+  /** Moments with a known time, by boot, as far as records of a stretch without one are at hand. */
+  moments: ReadonlyMap<string, readonly KnownMoment[]>
+}
+
+async function loadMoments(client: ClientBase, group: Group<Run>): Promise<void> {
+  const boots = group.runs.flatMap((run) => (run.content.ok ? bootsOf(group.unknownTime, run.content.records) : []))
+  group.moments = await knownMoments(client, group.gateway.id, [...new Set(boots)])
 }
 
 function groupRuns<R extends Run>(runs: readonly R[], directory: Directory) {
@@ -140,7 +151,7 @@ function groupRuns<R extends Run>(runs: readonly R[], directory: Directory) {
 
 function newGroup<R extends Run>(gateway: GatewayEntry, epoch: Epoch, epochText: string): Group<R> {
   const nothing = { streamId: 0, hw: 0, rows: 0, quarantined: 0, firstMs: Infinity, newestMs: -Infinity }
-  return { gateway, epoch, epochText, runs: [], ...nothing }
+  return { gateway, epoch, epochText, runs: [], ...nothing, unknownTime: undefined, moments: new Map() }
 }
 
 function draftGroup<R extends Run>(draft: Draft, group: Group<R>, recording: Recording) {
@@ -191,6 +202,7 @@ function draftRecords(draft: Draft, group: Group<Run>, run: RecordsOfRun): void 
   const { stream, lookup, recording } = run
   const { wallMs, compression } = recording
   const at = { stream, lookup, nowMs: wallMs, receivedMs: wallMs, anyTime: false, seq: 0, tagId: 0, roomId: null }
+  const staging = createStaging(draft.staged, stream, compression)
   let next = run.first
   for (const record of run.records) {
     const last = next + seqSpan(record) - 1
@@ -199,17 +211,41 @@ function draftRecords(draft: Draft, group: Group<Run>, run: RecordsOfRun): void 
     next = last + 1
     if (last < first) continue
     at.seq = first
-    const whole = record.kind === 'gap' ? { ...record, count: last - first + 1 } : record
-    const rejection = place(draft, whole, at)
-    if (rejection) {
-      draft.quarantine.push(quarantinedRecord(whole, rejection, { stream, seq: first, compression }))
-      group.quarantined += 1
-    } else if ('atMs' in record) {
-      group.rows += 1
-      group.firstMs = Math.min(group.firstMs, record.atMs)
-      group.newestMs = Math.max(group.newestMs, record.atMs)
+    const time = group.unknownTime
+    const whole = timed(record.kind === 'gap' ? { ...record, count: last - first + 1 } : record, group)
+    if (!whole) {
+      if (time) staging.add(record, first, time)
+      continue
     }
+    const rejection = place(draft, whole, at)
+    if (!rejection) {
+      account(group, whole)
+      continue
+    }
+    draft.quarantine.push(quarantinedRecord(whole, rejection, { stream, seq: first, compression }))
+    group.quarantined += 1
+    // An anchor that cannot be believed still ties what follows it to the time since boot.
+    if (whole.kind === 'anchor') group.unknownTime = timeAfter({ ...whole, unsynced: true })
   }
+  staging.close()
+}
+
+/** Enters a record that was placed in what its watermark row says. */
+function account(group: Group<Run>, record: LedgerRecord): void {
+  if (!('atMs' in record)) return
+  group.rows += 1
+  if (record.kind === 'anchor') {
+    group.unknownTime = timeAfter(record)
+    return
+  }
+  group.firstMs = Math.min(group.firstMs, record.atMs)
+  group.newestMs = Math.max(group.newestMs, record.atMs)
+}
+
+/** @returns the record with its right time; undefined when that is not known yet */
+function timed(record: LedgerRecord, { unknownTime, moments }: Group<Run>): LedgerRecord | undefined {
+  if (!unknownTime || record.kind === 'anchor') return record
+  return withKnownTime(record, unknownTime, moments.get(unknownTime.bootId) ?? [])
 }
 
 interface UnreadableRun extends Omit<Run, 'content' | 'epoch'> {
@@ -246,7 +282,7 @@ function mergeRuns(rows: readonly { first: number | null; last: number | null; c
   return merged
 }
 
-function tallyOf({ writers, gaps, anchors, quarantine }: Draft, repeated: number): Tally {
+function tallyOf({ writers, gaps, anchors, quarantine, staged }: Draft, repeated: number): Tally {
   const quarantined: Record<string, number> = {}
   for (const row of quarantine) quarantined[row.code] = (quarantined[row.code] ?? 0) + 1
   return {
@@ -256,6 +292,7 @@ function tallyOf({ writers, gaps, anchors, quarantine }: Draft, repeated: number
     health: writers.health.rows,
     gaps: gaps.length,
     anchors: anchors.length,
+    staged: staged.length,
     quarantined,
     repeated,
   }

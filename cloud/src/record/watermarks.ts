@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 
 import type { GatewayEntry } from './directory.ts'
+import type { UnknownTime } from './record-time.ts'
 
 /** A row of rtls.watermark while its transaction runs. */
 export interface Watermark {
@@ -15,6 +16,8 @@ export interface Watermark {
   quarantined: number
   firstMs: number
   newestMs: number
+  /** The stretch without a known time that the stream is in at `hw`. */
+  unknownTime: UnknownTime | undefined
 }
 
 /** A server set to lose commits at a crash would break the promise behind every acknowledgement. */
@@ -42,10 +45,19 @@ export async function beginLocked(client: ClientBase, groups: readonly Watermark
   if (!(await lockStreams(client, groups))) throw new Error('a watermark row vanished while it was made')
 }
 
+interface LockedRow {
+  id: number
+  gateway_id: number
+  epoch: string
+  hw: string
+  unsynced_boot: string | null
+  unsynced_offset_ms: string | null
+}
+
 async function lockStreams(client: ClientBase, groups: readonly Watermark[]): Promise<boolean> {
-  const found = await client.query<{ id: number; gateway_id: number; epoch: string; hw: string }>({
+  const found = await client.query<LockedRow>({
     name: 'lock-streams',
-    text: `select w.id, w.gateway_id, w.epoch, w.hw
+    text: `select w.id, w.gateway_id, w.epoch, w.hw, w.unsynced_boot, w.unsynced_offset_ms
       from unnest($1::int[], $2::text[]) as q (gateway_id, epoch)
       join rtls.watermark w on w.gateway_id = q.gateway_id and w.epoch = q.epoch
       order by w.id for update of w`,
@@ -57,6 +69,9 @@ async function lockStreams(client: ClientBase, groups: readonly Watermark[]): Pr
     const row = rows.get(`${group.gateway.id}/${group.epochText}`)
     group.streamId = row?.id ?? 0
     group.hw = Number(row?.hw ?? 0)
+    group.unknownTime = row?.unsynced_boot
+      ? { bootId: row.unsynced_boot, offsetMs: Number(row.unsynced_offset_ms) }
+      : undefined
     all &&= row !== undefined
   }
   return all
@@ -68,9 +83,11 @@ export async function moveWatermarks(client: ClientBase, groups: readonly Waterm
     name: 'move-streams',
     text: `update rtls.watermark w set hw = m.hw, rows = w.rows + m.rows, quarantined = w.quarantined + m.quarantined,
         first_t = least(w.first_t, to_timestamp(m.first_ms / 1000.0)),
-        newest_t = greatest(w.newest_t, to_timestamp(m.newest_ms / 1000.0)), updated_at = now()
-      from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::float8[], $6::float8[])
-        as m (id, hw, rows, quarantined, first_ms, newest_ms)
+        newest_t = greatest(w.newest_t, to_timestamp(m.newest_ms / 1000.0)),
+        unsynced_boot = m.boot, unsynced_offset_ms = m.offset_ms, updated_at = now()
+      from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::float8[], $6::float8[], $7::text[],
+          $8::bigint[])
+        as m (id, hw, rows, quarantined, first_ms, newest_ms, boot, offset_ms)
       where w.id = m.id and m.hw > w.hw`,
     values: [
       groups.map((group) => group.streamId),
@@ -79,6 +96,8 @@ export async function moveWatermarks(client: ClientBase, groups: readonly Waterm
       groups.map((group) => group.quarantined),
       groups.map((group) => time(group.firstMs)),
       groups.map((group) => time(group.newestMs)),
+      groups.map((group) => group.unknownTime?.bootId ?? null),
+      groups.map((group) => group.unknownTime?.offsetMs ?? null),
     ],
   })
 }

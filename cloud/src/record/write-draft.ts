@@ -16,6 +16,7 @@ export async function writeDraft(client: ClientBase, draft: Draft): Promise<void
   await insertGaps(client, draft)
   await insertAnchors(client, draft)
   await insertQuarantine(client, draft.quarantine)
+  await insertStaged(client, draft)
   await draft.positions.write(client)
 }
 
@@ -59,10 +60,10 @@ async function insertGaps(client: ClientBase, { gaps }: Draft): Promise<void> {
 async function insertAnchors(client: ClientBase, { anchors }: Draft): Promise<void> {
   if (anchors.length === 0) return
   await client.query({
-    text: `insert into rtls.clock_anchor (org_id, stream_id, seq, t, boot_id, mono_ms, error_ms)
-      select org_id, stream_id, seq, to_timestamp(t / 1000.0), boot_id, mono_ms, error_ms
-      from unnest($1::int[], $2::int[], $3::bigint[], $4::float8[], $5::text[], $6::float8[], $7::float8[])
-        as a (org_id, stream_id, seq, t, boot_id, mono_ms, error_ms)`,
+    text: `insert into rtls.clock_anchor (org_id, stream_id, seq, t, boot_id, mono_ms, error_ms, unsynced)
+      select org_id, stream_id, seq, to_timestamp(t / 1000.0), boot_id, mono_ms, error_ms, unsynced
+      from unnest($1::int[], $2::int[], $3::bigint[], $4::float8[], $5::text[], $6::float8[], $7::float8[], $8::bool[])
+        as a (org_id, stream_id, seq, t, boot_id, mono_ms, error_ms, unsynced)`,
     values: [
       anchors.map((row) => row.orgId),
       anchors.map((row) => row.streamId),
@@ -71,6 +72,24 @@ async function insertAnchors(client: ClientBase, { anchors }: Draft): Promise<vo
       anchors.map((row) => row.anchor.bootId),
       anchors.map((row) => row.anchor.monoMs),
       anchors.map((row) => row.anchor.errorMs),
+      anchors.map((row) => row.anchor.unsynced ?? false),
+    ],
+  })
+}
+
+async function insertStaged(client: ClientBase, { staged }: Draft): Promise<void> {
+  if (staged.length === 0) return
+  await client.query({
+    text: `insert into rtls.staged (org_id, stream_id, first_seq, last_seq, boot_id, offset_ms, payload)
+      select * from unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bytea[])`,
+    values: [
+      staged.map((row) => row.orgId),
+      staged.map((row) => row.streamId),
+      staged.map((row) => row.first),
+      staged.map((row) => row.last),
+      staged.map((row) => row.time.bootId),
+      staged.map((row) => row.time.offsetMs),
+      staged.map((row) => Buffer.from(row.payload)),
     ],
   })
 }
