@@ -6,6 +6,9 @@ type Draft = { -readonly [Name in keyof Telemetry]: Telemetry[Name] }
 
 /** A Kontakt.io tag says how long ago something happened; within this time it counts as happening. */
 const RECENT_S = 10
+/** Numbers of rooms are short; what is longer is something else. */
+const MAX_MARK_DIGITS = 16
+const MAX_MARKS = 8
 
 /**
  * What a frame says in the words of our model; undefined when it says nothing of the kind. See `Telemetry` for how
@@ -78,7 +81,18 @@ function bthomePress(said: Draft, { buttons, packetId, counter }: Fields): void 
   if (said.pressed && number !== undefined) said.pressCount = number
 }
 
+/**
+ * A field that is not known by itself may be the number of the room that the tag's infrared or LF receiver last heard:
+ * makers give these numbers away with their systems only, so the site map says which field and value is which room.
+ */
+function markOf({ pid, raw }: KontaktField): string | undefined {
+  if (raw === undefined || raw.length === 0 || raw.length > MAX_MARK_DIGITS) return undefined
+  return `kontakt-${pid.toString(16).padStart(2, '0')}:${raw}`
+}
+
 function readKontakt(said: Draft, field: KontaktField): void {
+  const mark = markOf(field)
+  if (mark !== undefined && (said.marks?.length ?? 0) < MAX_MARKS) said.marks = [...(said.marks ?? []), mark]
   copyClimate(said, field)
   if (field.clickId !== undefined) said.pressCount = field.clickId
   if (field.secondsSinceClick !== undefined) said.pressed = field.secondsSinceClick < RECENT_S

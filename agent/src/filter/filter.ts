@@ -1,6 +1,6 @@
 import type { Reading, ReceiverId, TagId, TagWindow } from '@biotrakr/shared'
 import { calm, type Emergency, type EmergencyMemory, emergenciesIn, tellsEmergency } from './emergency.ts'
-import { addTo, emptyWindow, mergeInto, type OpenWindow, sightingsOf, toldIn } from './open-window.ts'
+import { addTo, emptyWindow, marksIn, mergeInto, type OpenWindow, sightingsOf, toldIn } from './open-window.ts'
 import { emptyMemory, type Observation, observe, rewindMemory, type TelemetryMemory } from './telemetry.ts'
 
 export interface FilterOptions {
@@ -307,8 +307,16 @@ function closeWindow(state: State, track: Track, { window, endMs, output }: Clos
     )
   }
   const moving = told.findLast(({ telemetry }) => telemetry.moving !== undefined)?.telemetry.moving
-  const base = { tag: track.tag, atMs: endMs, medium: track.medium, sightings: sightingsOf(window) }
-  output.windows.push(moving === undefined ? base : { ...base, moving })
+  const sightings = sightingsOf(window, { isTimed: track.medium === 'RFID' })
+  const namedRooms = marksIn(told)
+  output.windows.push({
+    tag: track.tag,
+    atMs: endMs,
+    medium: track.medium,
+    sightings,
+    ...(moving !== undefined && { moving }),
+    ...(namedRooms.length > 0 && { namedRooms }),
+  })
 }
 
 function learnInterval(track: Track, endMs: number): void {

@@ -10,6 +10,7 @@ const FENCED_FROM = 4
 const ROUNDING_DB = 1
 /** What a tag says of itself in one second, told by several receivers. */
 const MAX_TOLD = 32
+const MAX_MARKS = 16
 
 interface Heard {
   count: number
@@ -64,14 +65,33 @@ export function mergeInto(into: OpenWindow, from: OpenWindow): void {
   into.told.push(...from.told.slice(0, MAX_TOLD - into.told.length))
 }
 
-/** One sighting per receiver, sorted by receiver. */
-export function sightingsOf(window: OpenWindow): Sighting[] {
+/**
+ * One sighting per receiver, sorted by receiver.
+ * @param isTimed also says when each receiver heard it best
+ */
+export function sightingsOf(window: OpenWindow, { isTimed = false } = {}): Sighting[] {
   const sightings = [...window.heard].map(([receiver, { count, values }]): Sighting => {
     const powers = withoutOutliers(values.flatMap((value) => value.rssiDbm ?? []).sort((a, b) => a - b))
     const maxDbm = powers.at(-1)
-    return maxDbm === undefined ? { receiver, count } : { receiver, rssiDbm: quantile(powers, 0.5), maxDbm, count }
+    if (maxDbm === undefined) return { receiver, count }
+    const sighting = { receiver, rssiDbm: quantile(powers, 0.5), maxDbm, count }
+    return isTimed ? { ...sighting, peakMs: peakOf(values, maxDbm) } : sighting
   })
   return sightings.sort((a, b) => (a.receiver < b.receiver ? -1 : 1))
+}
+
+/** Middle of the times at which the power was the highest but for the rounding of the radio. */
+function peakOf(values: Heard['values'], maxDbm: number): number {
+  const times = values.flatMap(({ atMs, rssiDbm = Number.NEGATIVE_INFINITY }) =>
+    rssiDbm >= maxDbm - ROUNDING_DB && rssiDbm <= maxDbm ? [atMs] : [],
+  )
+  return Math.round(times.reduce((sum, atMs) => sum + atMs, 0) / times.length)
+}
+
+/** Numbers of rooms that tags passed on, each once. */
+export function marksIn(told: readonly Told[]): string[] {
+  const marks = new Set(told.flatMap(({ telemetry }) => telemetry.marks ?? []))
+  return [...marks].slice(0, MAX_MARKS).sort()
 }
 
 /** What was told, oldest first. */

@@ -1,4 +1,4 @@
-import type { RoomId, SiteMap, TagWindow } from '@biotrakr/shared'
+import type { SiteMap, TagWindow } from '@biotrakr/shared'
 
 import {
   type Belief,
@@ -20,8 +20,10 @@ import { emptyMotion, feelMotion, type Motion } from './motion.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
 import { emptyOffset, learnOffset, type Offset } from './offset.ts'
 import { type Points, pointsOf } from './points.ts'
+import { emptyPassage, feelPortal, type Passage, type Portals, portalsOf } from './portal.ts'
 import { emptyPlace, emptyPlaceScratch, feelPlace, type PlaceBelief, type PlaceScratch } from './position.ts'
 import { type Audible, audibleOf, emptyWatch, type ReceiverWatch, watchReceivers } from './receivers.ts'
+import { emptyNames, heedNames, isNamed, type RoomNames, settleOn } from './room-evidence.ts'
 
 /** What is made once per site map, and what all tags share. */
 export interface Engine {
@@ -33,6 +35,7 @@ export interface Engine {
   readonly heard: Heard
   /** Where the map says where things are. */
   readonly points: Points | undefined
+  readonly portals: Portals | undefined
   readonly placeScratch: PlaceScratch | undefined
 }
 
@@ -51,9 +54,11 @@ export interface Track {
   told: boolean
   /** Event time of the last window, wall milliseconds. */
   atMs: number
-  /** Room that named itself last, and for how long its word holds, seconds. */
-  named: number
-  namedFor: number
+  /** Rooms that named themselves, and the doorway that the tag is in. */
+  readonly names: RoomNames
+  readonly passage: Passage
+  /** How the room answered was found, if by other means than its sound. */
+  how: 'PORTAL' | 'ROOM_BEACON' | undefined
 }
 
 /** A fast filter that looks back further than this would forget where a walking tag was. */
@@ -65,7 +70,8 @@ const MARGIN = 0.3
 const RESTING = 0.6
 /** Where fewer single seconds than this are wrong, the fast filter is right. */
 const SURE_ERROR = 0.1
-const NAMED = { belief: 0.98, rest: 0.3, logLikelihood: 4, holdsSeconds: 10 }
+/** Belief in the room behind a doorway that was crossed, and that what moved a moment ago rests. */
+const CROSSED = { belief: 0.95, rest: 0.3 }
 
 export function createEngine(map: SiteMap): Engine {
   const model = modelOf(map)
@@ -80,6 +86,7 @@ export function createEngine(map: SiteMap): Engine {
     scratch: emptyScratch(model),
     heard: emptyHeard(),
     points,
+    portals: portalsOf(map, model.layout),
     placeScratch: points && points.count > 0 ? emptyPlaceScratch(points) : undefined,
   }
 }
@@ -94,8 +101,9 @@ export function createTrack({ model, placeScratch }: Pick<Engine, 'model' | 'pla
     answer: -1,
     told: false,
     atMs: Number.NaN,
-    named: -1,
-    namedFor: 0,
+    names: emptyNames(),
+    passage: emptyPassage(),
+    how: undefined,
   }
 }
 
@@ -164,9 +172,13 @@ function look(engine: Engine, track: Track, { window, seconds }: Look): void {
   update(scratch, scratch.answer, model.walkingPower ** (1 - rest) * model.restingPower ** rest)
   const sure = Math.max(0, 1 - model.trust.error / SURE_ERROR)
   mix(scratch, Math.max(sure, clamp((RESTING - rest) / RESTING, 0, 1)))
-  heedNamed({ model, scratch, heard }, track, { window, seconds })
+  const arrived = heedCertain(engine, track, { window, seconds })
   keep(belief, scratch)
+  const before = track.answer
   decide(track)
+  if (track.answer === arrived && arrived !== before) track.how = 'PORTAL'
+  else if (window.namedRooms && isNamed(track.names, track.answer)) track.how = 'ROOM_BEACON'
+  else if (track.answer !== before) track.how = undefined
   const best = at(belief.answer, likeliest(belief))
   learnOffset(offset, { model, belief, heard, sure: best, seconds })
   const { points, placeScratch } = engine
@@ -198,55 +210,17 @@ function begin({ rooms, count, answer, fast }: Scratch, { first }: RoomModel): v
 }
 
 /**
- * Rooms that name themselves (an infrared or LF room id, a dock, a bed-side reader that hears nothing beyond the bed).
- * One such room settles the matter; two at once stay two.
+ * What is nearly certain: rooms that name themselves, and ways through a doorway.
+ * @returns the room in which the tag has arrived through a doorway, -1 = none
  */
-function heedNamed({ model, scratch, heard }: Seen, track: Track, { window, seconds }: Look): void {
-  track.namedFor -= seconds
-  const named = namedRooms({ model, heard }, window)
-  if (named.size === 0) return
-  const [only] = named
-  const isNew = track.namedFor <= 0 || track.named !== only
-  if (named.size === 1 && only !== undefined && isNew) {
-    settleOn(scratch, only)
-    track.motion.rest = Math.min(track.motion.rest, NAMED.rest)
-  } else {
-    for (let c = 0; c < scratch.count; c++) {
-      scratch.logLikelihood[c] = named.has(indexAt(scratch.rooms, c)) ? NAMED.logLikelihood : 0
-    }
-    update(scratch, scratch.answer, 1)
-    update(scratch, scratch.fast, 1)
-  }
-  track.named = named.size === 1 && only !== undefined ? only : -1
-  track.namedFor = NAMED.holdsSeconds
-}
-
-const NONE: ReadonlySet<number> = new Set()
-
-function namedRooms({ model: { layout }, heard }: Omit<Seen, 'scratch'>, window: TagWindow): ReadonlySet<number> {
-  let named: Set<number> | undefined
-  for (let n = 0; n < heard.trusted; n++) {
-    const receiver = indexAt(heard.receivers, n)
-    const room = indexAt(layout.receiverRoom, receiver)
-    if (layout.exact[receiver] === true && room >= 0) named = (named ?? new Set<number>()).add(room)
-  }
-  if (!window.namedRooms) return named ?? NONE
-  for (const id of window.namedRooms) {
-    const room = layout.roomNumber.get(id as RoomId)
-    if (room !== undefined) named = (named ?? new Set<number>()).add(room)
-  }
-  return named ?? NONE
-}
-
-/** The room gets nearly all belief; the others share the rest as they stood. */
-function settleOn(scratch: Scratch, room: number): void {
-  const slot = indexAt(scratch.slot, room)
-  if (slot < 0) return
-  for (const values of [scratch.answer, scratch.fast]) {
-    const others = Math.max(1e-9, 1 - at(values, slot))
-    for (let c = 0; c < scratch.count; c++) values[c] = (at(values, c) * (1 - NAMED.belief)) / others
-    values[slot] = NAMED.belief
-  }
+function heedCertain(engine: Engine, track: Track, { window, seconds }: Look): number {
+  const { model, scratch, heard, portals } = engine
+  const crossing = portals && feelPortal(track.passage, portals, { window, layout: model.layout })
+  if (crossing) settleOn(scratch, crossing.to, CROSSED.belief)
+  const hasMoved = heedNames(track.names, { model, scratch, heard, window, seconds })
+  if (crossing || hasMoved) track.motion.rest = Math.min(track.motion.rest, CROSSED.rest)
+  if (track.names.isTorn) track.told = false
+  return crossing?.to ?? -1
 }
 
 function decide(track: Track): void {
@@ -258,22 +232,31 @@ function decide(track: Track): void {
 }
 
 /** Nothing was heard for long: the belief spreads out, at the pace of resting things. */
-export function relax({ model, scratch }: Engine, track: Track, atMs: number): void {
+export function relax({ model, scratch, portals }: Engine, track: Track, window: TagWindow): void {
   const { belief } = track
-  const seconds = advanceTo(track, atMs)
+  const seconds = advanceTo(track, window.atMs)
   track.told = false
-  if (belief.count === 0 || seconds === 0) return
-  for (let c = 0; c < scratch.count; c++) scratch.slot[indexAt(scratch.rooms, c)] = -1
-  scratch.count = belief.count
-  for (let c = 0; c < belief.count; c++) {
-    scratch.rooms[c] = indexAt(belief.rooms, c)
-    scratch.slot[indexAt(belief.rooms, c)] = c
-  }
+  if (belief.count === 0) return
+  recall(scratch, belief)
   for (const kind of ['fast', 'answer'] as const) {
     predict(scratch, belief, { passages: model.passages, kind, rest: 1, seconds })
     let total = 0
     for (let c = 0; c < scratch.count; c++) total += at(scratch[kind], c)
     for (let c = 0; c < scratch.count; c++) add(scratch[kind], c, at(scratch[kind], c) * (1 / total - 1))
   }
+  // What went through a doorway within one window is known to be through when it is not heard again.
+  const crossing = portals && feelPortal(track.passage, portals, { window, layout: model.layout })
+  if (crossing) settleOn(scratch, crossing.to, CROSSED.belief)
   keep(belief, scratch)
+  if (crossing) decide(track)
+}
+
+/** Takes the rooms that a tag may be in for those that this step looks at. */
+function recall(scratch: Scratch, belief: Belief): void {
+  for (let c = 0; c < scratch.count; c++) scratch.slot[indexAt(scratch.rooms, c)] = -1
+  scratch.count = belief.count
+  for (let c = 0; c < belief.count; c++) {
+    scratch.rooms[c] = indexAt(belief.rooms, c)
+    scratch.slot[indexAt(belief.rooms, c)] = c
+  }
 }

@@ -91,7 +91,7 @@ export function locate(
   reportDown(engine.watch, engine.model, down)
   const known = state.tracks.get(window.tag)
   if (window.sightings.length === 0) {
-    if (known) relax(engine, known, window.atMs)
+    if (known) relax(engine, known, window)
     return { state, located: unknown(window, 'not_heard', known && roomOf(engine, known.answer)) }
   }
   const track = known ?? meet(state, engine)
@@ -157,7 +157,7 @@ function answer(engine: Engine, track: Track, { window, minConfidence }: Asked):
     tag: window.tag,
     room: room ?? null,
     reason: isDeafRoom(engine, track.answer) ? 'receiver_down' : 'none',
-    method: window.medium,
+    method: track.how ?? window.medium,
     confidence: perMille,
     atMs: window.atMs,
     likeliest: room ?? null,
@@ -179,8 +179,8 @@ function placeIn(
 }
 
 /** The answer filter is too sure of itself the longer it walks; the power was fitted on surveys and simulated wards. */
-function confidenceIn({ model }: Engine, { belief, motion, answer: own }: Track): number {
-  const sure = Math.max(motion.rest, Math.max(0, 1 - model.trust.error / 0.1))
+function confidenceIn({ model }: Engine, { belief, motion, answer: own, how }: Track): number {
+  const sure = how ? 1 : Math.max(motion.rest, Math.max(0, 1 - model.trust.error / 0.1))
   return confidenceOf(belief, Math.max(0, slotOf(belief, own)), 0.5 + 0.4 * sure)
 }
 

@@ -41,8 +41,7 @@ function moved(old: Track, { to, rooms, receivers }: Moving): Track {
   track.answer = rooms[old.answer] ?? -1
   track.told = old.told && track.answer >= 0
   track.atMs = old.atMs
-  track.named = rooms[old.named] ?? -1
-  track.namedFor = old.namedFor
+  track.how = track.answer >= 0 ? old.how : undefined
   return track
 }
 
