@@ -7,8 +7,8 @@ import { type CellView, cellViews, findCauses, findMisplaced, type RoomVerdictLi
 import { measureQuality, type SurveyedPlace, type SurveyQuality, windowsOf } from './locate/survey-quality.ts'
 
 /** What the command line knows of a calibration; this file alone ties survey, fit, versions and judgement together. */
-export { type Calibration, hashOf } from './calibration-format.ts'
-export { type CalibrationStore, openCalibrations, readCalibration, type VersionLine } from './calibration-store.ts'
+export type { Calibration } from './calibration-format.ts'
+export { type CalibrationStore, openCalibrations, readCalibration, writeCalibration } from './calibration-store.ts'
 export type { CellView, Grade, RoomVerdictLine } from './locate/survey-causes.ts'
 export { gradeOf } from './locate/survey-causes.ts'
 export { type HeardSecond, judgePlace, judgeRoom, type PlaceVerdict, type RoomVerdict } from './locate/survey-enough.ts'

@@ -84,11 +84,7 @@ export function openCalibrations(dir: string): CalibrationStore {
     load,
     list() {
       const now = pointed()
-      return versions().map((version) => {
-        const { atMs, by, note, hash, places } = load(version)
-        const rooms = new Set(places.map(({ room }) => room)).size
-        return { version, atMs, by, note, hash, rooms, places: places.length, isCurrent: version === now }
-      })
+      return versions().map((version) => ({ ...lineOf(version, load), isCurrent: version === now }))
     },
     current() {
       const version = pointed()
@@ -109,6 +105,17 @@ export function openCalibrations(dir: string): CalibrationStore {
       point(version, why)
       return whole
     },
+  }
+}
+
+function lineOf(version: number, load: (version: number) => Calibration): Omit<VersionLine, 'isCurrent'> {
+  try {
+    const { atMs, by, note, hash, places } = load(version)
+    const rooms = new Set(places.map(({ room }) => room)).size
+    return { version, atMs, by, note, hash, rooms, places: places.length }
+  } catch (error) {
+    if (!(error instanceof BioTrakrError)) throw error
+    return { version, atMs: 0, by: '?', note: `damaged: ${error.message}`, hash: '', rooms: 0, places: 0 }
   }
 }
 
@@ -162,8 +169,17 @@ function parsed(text: string, file: string): unknown {
   }
 }
 
+/** Writes a calibration to any file. @throws BioTrakrError USAGE when it cannot be written */
+export function writeCalibration(file: string, calibration: Calibration): void {
+  try {
+    writeWhole(file, `${JSON.stringify(calibration)}\n`)
+  } catch (cause) {
+    throw new BioTrakrError(`cannot write ${file}`, { code: 'USAGE', next: 'Name another file.', cause })
+  }
+}
+
 /** Either the old file or the whole new one is there, whenever the power goes. */
-export function writeWhole(file: string, text: string): void {
+function writeWhole(file: string, text: string): void {
   const half = `${file}.new`
   const handle = openSync(half, 'w', 0o640)
   try {

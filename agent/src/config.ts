@@ -190,11 +190,7 @@ export function readConfig(file: string, { withCalibration = true }: ReadOptions
   const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
   const at = (name: string) => resolve(base, name)
   const mapFile = at(config.siteMap)
-  const siteMapDocument = parseWhole(siteMapSchema, readYaml(mapFile), {
-    origin: mapFile,
-    code: 'CONFIG_INVALID',
-    next: NEXT,
-  })
+  const siteMapDocument = readSiteMap(mapFile)
   refuseUnmapped(config.sources, { file, siteMap: siteMapDocument })
   const { broker, outbox } = config
   const dataDir = at(config.dataDir)
@@ -217,6 +213,14 @@ export function readConfig(file: string, { withCalibration = true }: ReadOptions
     },
     outbox: { ...outbox, keyFile: at(outbox.keyFile ?? `${dataDir}/outbox.key`) },
   })
+}
+
+/**
+ * Reads a site map, YAML or JSON.
+ * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path
+ */
+export function readSiteMap(file: string): SiteMap {
+  return parseWhole(siteMapSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
 }
 
 type SourceConfig = AgentConfig['sources'][number]

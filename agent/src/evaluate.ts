@@ -130,6 +130,14 @@ interface Truth {
   readonly places: ReadonlyMap<string, readonly TruePlace[]>
 }
 
+/**
+ * The survey of a data set, `train.csv`, second by second.
+ * @throws BioTrakrError DATASET_UNREADABLE or DATASET_INVALID
+ */
+export function surveyOfDataset(dir: string): SurveyWindow[] {
+  return surveyWindows(readDataset(dir, { file: join(dir, 'train.csv') }))
+}
+
 function answerAll(
   map: SiteMap,
   { test, places }: Truth,

@@ -7,7 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -30,7 +30,14 @@ import type { SurveyedPlace } from './locate/survey-quality.ts'
 /** A step of a survey. The journal only grows: undoing is a line, too. */
 const lineSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('begin'), atMs: time, by: words, tag: tagName, mapVersion: z.int().min(1) }),
-  z.strictObject({ kind: z.literal('place'), id: words, room: roomName, name: words, atMs: time }),
+  z.strictObject({
+    kind: z.literal('place'),
+    id: words,
+    room: roomName,
+    name: words,
+    atMs: time,
+    at: z.tuple([z.number(), z.number()]).optional(),
+  }),
   z.strictObject({ kind: z.literal('heard'), heard: secondTuple }),
   z.strictObject({ kind: z.literal('done'), id: words }),
   z.strictObject({ kind: z.literal('undo'), id: words }),
@@ -52,14 +59,23 @@ export interface SurveyProgress {
   readonly cutBytes: number
 }
 
+interface NewPlace extends Pick<SurveyedPlace, 'room' | 'name' | 'at'> {
+  /** Wall milliseconds. */
+  readonly atMs: number
+}
+
 export interface SurveyJournal {
   readonly file: string
   readonly progress: () => SurveyProgress
   begin(session: { readonly atMs: number; readonly by: string; readonly tag: TagId; readonly mapVersion: number }): void
   /** Begins a place. @returns its id */
-  place(place: { readonly room: RoomId; readonly name: string; readonly atMs: number }): string
+  place(place: NewPlace): string
   heard(second: HeardSecond): void
+  /** The same for many, with one wait for the disk. */
+  hearAll(seconds: readonly HeardSecond[]): void
   done(id: string): void
+  /** Takes back the place under way. */
+  drop(id: string): void
   /** Takes back the last place of a room, or of all rooms. @returns it, undefined when there is none */
   undo(room?: RoomId): SurveyedPlace | undefined
   /** Forgets all places of a room. */
@@ -92,24 +108,26 @@ export function openJournal(file: string): SurveyJournal {
   const handle = openSync(file, 'a', 0o640)
   if (cutBytes > 0) ftruncateSync(handle, wholeBytes)
   let places = lines.filter(({ kind }) => kind === 'place').length
-  const write = (line: Line): void => {
-    writeSync(handle, `${JSON.stringify(line)}\n`)
+  const write = (...more: Line[]): void => {
+    writeFileSync(handle, more.map((line) => `${JSON.stringify(line)}\n`).join(''))
     fsyncSync(handle)
-    lines.push(line)
+    for (const line of more) lines.push(line)
   }
   const progress = (): SurveyProgress => folded(lines, cutBytes)
   return {
     file,
     progress,
     begin: (session) => write({ kind: 'begin', ...session }),
-    place({ room, name, atMs }) {
+    place({ room, name, atMs, at }) {
       places += 1
       const id = `${places} ${room} ${name}`.slice(0, 200)
-      write({ kind: 'place', id, room, name, atMs })
+      write({ kind: 'place', id, room, name, atMs, ...(at && { at: [at[0], at[1]] }) })
       return id
     },
     heard: (second) => write({ kind: 'heard', heard: secondOf(second) }),
+    hearAll: (seconds) => write(...seconds.map((second): Line => ({ kind: 'heard', heard: secondOf(second) }))),
     done: (id) => write({ kind: 'done', id }),
+    drop: (id) => write({ kind: 'undo', id }),
     undo(room) {
       const last = progress().places.findLast((place) => room === undefined || place.room === room)
       if (last) write({ kind: 'undo', id: last.id })
@@ -163,6 +181,7 @@ interface OpenPlace {
   readonly id: string
   readonly room: RoomId
   readonly name: string
+  readonly at?: readonly [x: number, y: number]
   readonly seconds: SecondTuple[]
 }
 
@@ -196,7 +215,7 @@ function fold(into: Folding, line: Line): void {
       return
     case 'place':
       into.broken = undefined
-      into.open = { id: line.id, room: line.room, name: line.name, seconds: [] }
+      into.open = { id: line.id, room: line.room, name: line.name, seconds: [], ...(line.at && { at: line.at }) }
       into.skipped.delete(line.room)
       return
     case 'heard':

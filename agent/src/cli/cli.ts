@@ -2,6 +2,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { addCalibrateCommand } from './calibrate.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEvaluateCommand } from './evaluate.ts'
@@ -20,11 +21,13 @@ Exit codes:
 
 /** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
 const WRONG_INPUT = new Set([
+  'CALIBRATION_INVALID',
   'CONFIG_INVALID',
   'CONFIG_UNREADABLE',
   'PORT_ADDRESS',
   'PROFILE_INVALID',
   'READER_SETTINGS',
+  'SURVEY_JOURNAL',
   'USAGE',
 ])
 
@@ -48,6 +51,7 @@ function program(exitWith: (code: number) => void): Command {
     .option('--allow <tag...>', 'canonical identities to accept, such as ble:c30000123456', [])
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(replayCapture)
+  addCalibrateCommand(biotrakr, exitWith)
   addDecodeCommand(biotrakr)
   addEvaluateCommand(biotrakr)
   addSniffCommand(biotrakr)
