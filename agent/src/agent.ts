@@ -1,38 +1,28 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import {
-  BioTrakrError,
-  type Clock,
-  type Fix,
-  type Random,
-  type Reading,
-  type TagEvent,
-  type TagId,
-  type Timer,
-} from '@biotrakr/shared'
+import { BioTrakrError, type Clock, type Random, type Reading, type TagEvent, type Timer } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'
 import { apiToken } from './api-token.ts'
 import { type AgentConfig, readSecret } from './config.ts'
-import type { Emergency } from './filter/emergency.ts'
-import { createFilter, type FilterOutput } from './filter/filter.ts'
 import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
-import { emptyState, type LocateState, locate } from './locate/locate.ts'
 import { createLossLog } from './loss-log.ts'
 import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
-import { createRecordPolicy } from './outbox/record-policy.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
+import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from './pipeline.ts'
+import { stampedOutbox, stampedSync } from './stamped.ts'
 import { createSync, type Sync } from './sync/sync.ts'
 import { createLocalApi, type LocalApi } from './upkeep/local-api.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 import { ReceiverWatch } from './upkeep/receiver-health.ts'
+import type { RecordClock } from './upkeep/record-clock.ts'
 import { createWindowStream, type WindowStream } from './upkeep/window-stream.ts'
 import { softwareVersion } from './version.ts'
 
-const WINDOW_MS = 1_000
 const GROUP_COMMIT_MS = 1_000
 const RECEIVER_HEALTH_MS = 60_000
 /** Emergencies that come one after the other share a commit: each waits at most this long, and the disk is spared. */
@@ -46,8 +36,29 @@ export interface AgentParts {
   readonly clock: Clock
   /** The time in which the sources live: it drives everything up to the record. A replay's runs faster. */
   readonly eventClock: Clock
+  /** Where the sources live in real time: finds out what time that is. Without it, times are taken as they come. */
+  readonly recordClock?: RecordClock | undefined
   readonly random: Random
   readonly log: Logger
+  /** Is told of everything that the answers depend on, in order; for captures. */
+  readonly witness?: Witness
+}
+
+export interface Witness {
+  /** @param nowMs event time at which it was taken, wall milliseconds */
+  took(reading: Reading, nowMs: number): void
+  closed(nowMs: number): void
+}
+
+/** What of a configuration the answers depend on. */
+export function pipelineSettings({ filter, records, siteMapDocument, tags }: AgentConfig): PipelineSettings {
+  return {
+    siteMap: siteMapDocument,
+    maxTags: Math.max(1, tags.length),
+    floorDbm: filter.floorDbm,
+    ledger: records.ledger,
+    keepAliveMs: records.keepAliveSeconds * 1_000,
+  }
 }
 
 /**
@@ -56,14 +67,10 @@ export interface AgentParts {
  */
 export class Agent {
   readonly #parts: AgentParts
-  readonly #filter: ReturnType<typeof createFilter>
-  readonly #policy: ReturnType<typeof createRecordPolicy>
+  readonly #pipeline: Pipeline
   readonly #receivers: ReceiverWatch
-  /** Newest answer per tag, bounded by the allow-list as every per-tag table is. */
-  readonly #newest = new Map<TagId, Fix>()
   readonly #timers: Timer[] = []
   readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0, emergencies: 0 }
-  #located: LocateState
   #committedMs = Number.NEGATIVE_INFINITY
   #hurry: Timer | undefined
   #outbox: Outbox | undefined
@@ -73,16 +80,8 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts
-    const { filter, records, siteMapDocument, tags } = parts.config
-    const maxTags = Math.max(1, tags.length)
-    this.#located = emptyState({ maxTags })
-    this.#filter = createFilter({ windowMs: WINDOW_MS, maxTags, floorDbm: filter.floorDbm })
-    this.#policy = createRecordPolicy({
-      ledger: records.ledger,
-      keepAliveMs: records.keepAliveSeconds * 1_000,
-      maxTags,
-    })
-    this.#receivers = new ReceiverWatch(siteMapDocument.receivers.map(({ id }) => id))
+    this.#pipeline = createPipeline(pipelineSettings(parts.config))
+    this.#receivers = new ReceiverWatch(parts.config.siteMapDocument.receivers.map(({ id }) => id))
   }
 
   /** Opens the store, the uplink, the local API and the sources, in this order: nothing heard is without a place. */
@@ -142,28 +141,26 @@ export class Agent {
       software: softwareVersion,
       gateway: this.#parts.config.gateway,
       counters: this.counters,
-      filter: this.#filter.counters,
+      filter: this.#pipeline.counters,
       unmapped: this.#receivers.unmapped,
       sources: this.#parts.sources.map((source) => ({ name: source.name, ...source.status() })),
       outbox: this.#outbox.status(),
       sync: this.#sync.status(),
+      clock: this.#parts.recordClock?.status(),
     })
   }
 
   #take(reading: Reading): void {
+    const nowMs = this.#parts.eventClock.wallMs()
     this.counters.readings += 1
     this.#receivers.heard(reading)
-    const emergencies = this.#filter.add(reading)
-    if (emergencies.length > 0) this.#raise(emergencies)
+    this.#parts.witness?.took(reading, nowMs)
+    const events = this.#pipeline.take(reading, nowMs)
+    if (events.length > 0) this.#raise(events)
   }
 
   /** A press or an opened case waits for no window and no group: on disk and on its way within milliseconds. */
-  #raise(emergencies: readonly Emergency[]): void {
-    const nowMs = this.#parts.eventClock.wallMs()
-    const events = emergencies.map((emergency): TagEvent => {
-      const room = this.#newest.get(emergency.tag)?.room ?? null
-      return { ...emergency, atMs: Math.min(emergency.atMs, nowMs), room }
-    })
+  #raise(events: readonly TagEvent[]): void {
     this.counters.emergencies += events.length
     if (this.#parts.config.records.live) this.#sync?.raiseLive(events)
     for (const event of events) this.#outbox?.append(event)
@@ -180,38 +177,20 @@ export class Agent {
   /** Once per window: what was heard becomes answers, and what an answer says anew becomes a record. */
   #closeWindows(): void {
     const atMs = this.#parts.eventClock.wallMs()
-    const { windows, telemetry } = this.#filter.close(atMs)
-    const { siteMapDocument, records } = this.#parts.config
-    const live: Fix[] = []
-    for (const window of windows) {
-      const { state, located } = locate(siteMapDocument, this.#located, window)
-      this.#located = state
-      this.counters.fixes += 1
-      const fix = this.#policy(located, siteMapDocument.version)
-      if (fix) {
-        this.counters.ledgerFixes += 1
-        this.#outbox?.append(fix)
-      }
-      const place: Fix = { kind: 'fix', ...located, spanMs: 0, mapVersion: siteMapDocument.version }
-      this.#newest.set(place.tag, place)
-      live.push(place)
-    }
-    if (records.live) this.#sync?.publishLive(live)
+    this.#parts.witness?.closed(atMs)
+    const { windows, places, records, telemetry } = this.#pipeline.close(atMs)
+    this.counters.fixes += places.length
+    this.counters.ledgerFixes += records.length
+    this.counters.telemetry += telemetry.length
+    for (const record of [...records, ...telemetry]) this.#outbox?.append(record)
+    if (this.#parts.config.records.live) this.#sync?.publishLive(places)
     this.#stream?.publish(() => ({
       atMs,
       windows: windows.map((window, i) => {
-        const { room = null, confidence = 0 } = live[i] ?? {}
+        const { room = null, confidence = 0 } = places[i] ?? {}
         return { ...window, room, confidence }
       }),
     }))
-    this.#recordTelemetry(telemetry)
-  }
-
-  #recordTelemetry(telemetry: FilterOutput['telemetry']): void {
-    for (const item of telemetry) {
-      this.counters.telemetry += 1
-      this.#outbox?.append({ ...item, room: this.#newest.get(item.tag)?.room ?? null })
-    }
   }
 
   #reportReceivers(): void {
@@ -227,8 +206,8 @@ export class Agent {
   }
 
   #openOutbox(): Outbox {
-    const { config, clock, log } = this.#parts
-    return openSqliteOutbox({
+    const { config, clock, log, recordClock } = this.#parts
+    const outbox = openSqliteOutbox({
       path: outboxPath(config.dataDir),
       keyFile: config.outbox.keyFile ?? join(config.dataDir, 'outbox.key'),
       gateway: config.gateway,
@@ -243,15 +222,18 @@ export class Agent {
           'the store is damaged; it was put aside, a new one begun',
         ),
     })
+    return recordClock ? stampedOutbox(outbox, recordClock) : outbox
   }
 
   #openSync(outbox: Outbox): Sync {
-    const { config, clock, random, log } = this.#parts
+    const { config, clock, random, log, recordClock } = this.#parts
     const { url, username, passwordFile, caFile, certFile, keyFile } = config.broker
-    return createSync({
+    const sync = createSync({
       gateway: config.gateway,
       software: softwareVersion,
       outbox,
+      box: boxOf(config.outbox.keyFile ?? join(config.dataDir, 'outbox.key')),
+      ...(recordClock && { onCentreTime: recordClock.heard }),
       broker: {
         url,
         username: username ?? config.gateway,
@@ -268,7 +250,13 @@ export class Agent {
       batchRecords: config.sync.batchRecords,
       liveMs: config.records.liveSeconds * 1_000,
     })
+    return recordClock ? stampedSync(sync, recordClock) : sync
   }
+}
+
+/** Of a key that outlives the store: the centre sees by it that a new store is of the same box. */
+function boxOf(keyFile: string): string {
+  return createHash('sha256').update('biotrakr box').update(readFileSync(keyFile)).digest('hex').slice(0, 32)
 }
 
 function readCredential(file: string): Buffer {
