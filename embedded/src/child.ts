@@ -46,10 +46,15 @@ export type ChildEvent =
 export interface ChildOptions {
   readonly random: Random
   readonly onEvent: (event: ChildEvent) => void
+  /**
+   * Deaths in a row, each within two seconds of being ready, after which a process counts as broken; 6 unless told.
+   * Infinity for processes that are killed on purpose.
+   */
+  readonly maxFailures?: number
 }
 
-/** Deaths in a row, each within `STEADY_MS` of being ready, after which a process counts as broken. */
 const MAX_FAILURES = 6
+/** A process that has served this long has stayed. */
 const STEADY_MS = 2_000
 const RETRY = { firstMs: 200, maxMs: 5_000 }
 const MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -132,7 +137,7 @@ export class SupervisedChild {
       const life = await this.#liveOnce(onReady)
       if (signal.aborted) return
       failures = life.servedMs >= STEADY_MS ? 1 : failures + 1
-      if (failures >= MAX_FAILURES) throw this.#gaveUp(life.how)
+      if (failures >= (this.#options.maxFailures ?? MAX_FAILURES)) throw this.#gaveUp(life.how)
       const retryMs = backoffMs(failures - 1, RETRY, this.#options.random)
       this.#options.onEvent({ kind: 'died', child: this.name, how: life.how, retryMs })
       await sleep(retryMs, undefined, { signal }).catch(() => undefined)
