@@ -99,6 +99,12 @@ const documentSchema = z.strictObject({
   /** Only for replayed or simulated sources. */
   time: timeSchema.optional(),
   records: recordsSchema.prefault({}),
+  clock: z
+    .strictObject({
+      /** Exists once a time server has set this machine's clock; systemd-timesyncd makes it by itself. */
+      syncedFile: path.default('/run/systemd/timesync/synchronized'),
+    })
+    .prefault({}),
   filter: z
     .strictObject({
       /** BLE readings below this are dropped. */

@@ -11,8 +11,18 @@ const parts = {
   filter: { ...createFilter().counters, weak: 3 },
   unmapped: 0,
   sources: [{ name: 'adapter', state: 'up', detail: 'scanning', readings: 10, errors: 0 }],
-  outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, fault: undefined },
-  sync: { inFlight: 1, connects: 1, nacks: 0, resends: 0, liveDropped: 0, liveEventsDropped: 0, problem: undefined },
+  outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, restored: 0, fault: undefined },
+  sync: {
+    inFlight: 1,
+    connects: 1,
+    nacks: 0,
+    resends: 0,
+    liveDropped: 0,
+    liveEventsDropped: 0,
+    quarantined: { total: 0, runs: [] },
+    storeBehind: [],
+    problem: undefined,
+  },
 } as unknown as Parameters<typeof healthOf>[0]
 
 describe('the health of the agent', () => {
@@ -33,6 +43,28 @@ describe('the health of the agent', () => {
     expect(ok).toBe(false)
     const codes = problems.map(({ code }) => code)
     expect(codes).toEqual(['SOURCE_FAILED', 'OUTBOX_FULL', 'OUTBOX_GAPS', 'BROKER_UNREACHABLE', 'RECEIVER_UNMAPPED'])
+    for (const { message, next } of problems) expect(`${message} ${next}`).toMatch(/^\S.* \S.*\.$/)
+  })
+
+  it('says what the centre keeps back or has lost, that the store was put back, and that the clock is wrong', () => {
+    const runs = [{ epoch: '1-00000000000000aa', first: 3, last: 9, code: 'TAG_UNKNOWN' }]
+    const { problems } = healthOf({
+      ...parts,
+      outbox: { ...parts.outbox, restored: 12 } as typeof parts.outbox,
+      sync: {
+        ...parts.sync,
+        quarantined: { total: 7, runs },
+        storeBehind: ['1-00000000000000aa'],
+      } as typeof parts.sync,
+      clock: { state: 'synced', source: 'centre', aheadMs: -3_600_000, isWrong: true },
+    })
+    expect(problems.map(({ code }) => code)).toEqual([
+      'CENTRE_QUARANTINE',
+      'CENTRE_RESTORED',
+      'STORE_RESTORED',
+      'CLOCK_WRONG',
+    ])
+    expect(problems[0]?.message).toBe('7 records of this gateway wait in quarantine at the centre (TAG_UNKNOWN).')
     for (const { message, next } of problems) expect(`${message} ${next}`).toMatch(/^\S.* \S.*\.$/)
   })
 

@@ -1,7 +1,8 @@
 import type { Source, SourceStatus } from './acquire/source.ts'
 import type { FilterCounters } from './filter/filter.ts'
 import type { OutboxStatus } from './outbox/outbox.ts'
-import type { SyncStatus } from './sync/sync.ts'
+import type { RecordClockStatus } from './record-clock.ts'
+import type { SyncStatus } from './sync/sync-status.ts'
 import type { Figure } from './upkeep/metrics.ts'
 
 export interface AgentCounters {
@@ -26,6 +27,8 @@ interface HealthParts {
   readonly sources: readonly (SourceStatus & Pick<Source, 'name'>)[]
   readonly outbox: OutboxStatus
   readonly sync: SyncStatus
+  /** Absent for a replay. */
+  readonly clock?: RecordClockStatus | undefined
 }
 
 interface Problem {
@@ -64,11 +67,53 @@ export function healthOf(parts: HealthParts): AgentHealth {
     })
   }
   if (parts.sync.problem) problems.push(parts.sync.problem)
+  problems.push(...ledgerProblems(parts), ...clockProblems(parts))
   if (parts.unmapped > 0) {
     const message = `${parts.unmapped} readings came from receivers that the site map does not name`
     problems.push({ code: 'RECEIVER_UNMAPPED', message, next: 'Add the receivers to the site map.' })
   }
   return { ok: problems.length === 0, problems, ...parts }
+}
+
+/** What the two sides of the ledger have lost of each other. */
+function ledgerProblems({ outbox, sync }: HealthParts): Problem[] {
+  const problems: Problem[] = []
+  const { total, runs } = sync.quarantined
+  if (total > 0) {
+    problems.push({
+      code: 'CENTRE_QUARANTINE',
+      message: `${total} records of this gateway wait in quarantine at the centre (${runs[0]?.code ?? 'unknown'}).`,
+      next: 'See "biotrakr-cloud quarantine list" there, mend the cause, and retry them.',
+    })
+  }
+  if (outbox.restored > 0) {
+    problems.push({
+      code: 'CENTRE_RESTORED',
+      message: `the centre lost ${outbox.restored} records that this gateway no longer held; gap records stand for them.`,
+      next: "Look for them in the centre's backups.",
+    })
+  }
+  if (sync.storeBehind.length > 0) {
+    problems.push({
+      code: 'STORE_RESTORED',
+      message: `the centre has more of ${sync.storeBehind[0]} than this store: it was put back to an earlier state.`,
+      next: 'Make sure that the box from which this store was copied is switched off.',
+    })
+  }
+  return problems
+}
+
+/** Records wait at the centre while the time is not known; that is no problem of its own. */
+function clockProblems({ clock }: HealthParts): Problem[] {
+  if (!clock?.isWrong) return []
+  const seconds = Math.round((clock.aheadMs ?? 0) / 1_000)
+  return [
+    {
+      code: 'CLOCK_WRONG',
+      message: `this machine's clock differs from the centre's by ${seconds} s; records carry the centre's time.`,
+      next: 'Set up time synchronisation on this machine.',
+    },
+  ]
 }
 
 type Adapter = NonNullable<SourceStatus['adapters']>[number]
@@ -121,6 +166,21 @@ export function figures(health: () => AgentHealth): Figure[] {
       name: 'outbox_corrupt_total',
       help: 'Records whose stored bytes could not be read back.',
       read: () => health().outbox.corrupt,
+    },
+    {
+      name: 'outbox_restored_total',
+      help: 'Records the centre lost and this store no longer held.',
+      read: () => health().outbox.restored,
+    },
+    {
+      name: 'quarantined_records',
+      help: 'Records of this gateway in quarantine at the centre.',
+      read: () => health().sync.quarantined.total,
+    },
+    {
+      name: 'clock_synced',
+      help: '1 once somebody has confirmed the time.',
+      read: () => Number(health().clock?.state !== 'unsynced'),
     },
     { name: 'sync_in_flight', help: 'Batches sent and not committed yet.', read: () => health().sync.inFlight },
     { name: 'sync_connects_total', help: 'Connections made to the broker.', read: () => health().sync.connects },

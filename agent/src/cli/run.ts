@@ -3,6 +3,8 @@ import { pino } from 'pino'
 
 import { Agent } from '../agent.ts'
 import { readConfig } from '../config.ts'
+import { machineTime } from '../machine-time.ts'
+import { createRecordClock, steadyClock } from '../record-clock.ts'
 import { scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { openSources } from './open-source.ts'
@@ -18,13 +20,16 @@ interface RunOptions {
 export async function runAgent(options: RunOptions): Promise<void> {
   const config = readConfig(options.config)
   const log = pino({ name: 'biotrakr', level: config.log.level, base: { gateway: config.gateway } })
-  const clock = systemClock
+  const clock = steadyClock(systemClock)
   const eventClock = config.time ? scaledClock(clock, config.time) : clock
+  // A replay's times are those of its recording.
+  const machine = machineTime(config.clock.syncedFile)
+  const recordClock = config.time ? undefined : createRecordClock({ ...machine, clock, machineMs: systemClock.wallMs })
   const allow = new Set<TagId>(config.tags)
   const parts = { clock: eventClock, allow, tags: config.tags, random: Math.random, log }
   const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
   const sources = openSources(config.sources, { ...parts, startMs })
-  const agent = new Agent({ config, sources, clock, eventClock, random: Math.random, log })
+  const agent = new Agent({ config, sources, clock, eventClock, recordClock, random: Math.random, log })
   await agent.start()
   await askedToStop({ onStdinEnd: options.stopOnStdinEnd })
   log.info({ event: 'agent.stopping' }, 'stopping: sending what is left')

@@ -20,7 +20,7 @@ export interface SyncOutbox {
   acknowledge(epoch: string, hw: number): void
   rewind(epoch: string, hw: number): void
   held(): readonly HeldEpoch[]
-  status(): { readonly store: string; readonly unacknowledged: number }
+  status(): { readonly store: string; readonly epoch: string; readonly unacknowledged: number }
 }
 
 export interface LedgerLaneOptions {
@@ -43,6 +43,8 @@ export interface LedgerLaneHost {
   greet(): void
   /** One record alone makes a message that is too large for the broker. */
   stuck(bytes: number): void
+  /** The centre has more of this epoch than the store. */
+  ahead(epoch: string): void
 }
 
 const SMALLEST_BATCH_BYTES = 1_024
@@ -62,6 +64,7 @@ export class LedgerLane {
   #packetBytes = Number.POSITIVE_INFINITY
   #byteCap = MAX_BATCH_BYTES
   #largestBytes = 0
+  #ackedMs: number | undefined
   #resend: { readonly atMs: number; readonly timer: Timer } | undefined
 
   constructor(options: LedgerLaneOptions, host: LedgerLaneHost) {
@@ -99,9 +102,13 @@ export class LedgerLane {
     this.#apply({ type: 'closed' })
   }
 
-  acknowledged(epoch: string, hw: number): void {
+  /** @returns time from sending to this ack, milliseconds, of the batch that was longest on its way */
+  acknowledged(epoch: string, hw: number): number | undefined {
+    this.#ackedMs = undefined
     this.#apply({ type: 'ack', epoch, hw })
+    const ackMs = this.#ackedMs
     this.pump()
+    return ackMs
   }
 
   refused(epoch: string, need: number): void {
@@ -160,6 +167,7 @@ export class LedgerLane {
         outbox.rewind(action.epoch, action.hw)
         break
       case 'ahead':
+        this.#host.ahead(action.epoch)
         log.error({ event: 'sync.ahead', ...action }, 'the centre has more of this epoch than was ever sent')
         break
       case 'greet':
@@ -171,6 +179,7 @@ export class LedgerLane {
         break
       case 'measured':
         this.#latencies.add(action.ackMs)
+        this.#ackedMs = Math.max(this.#ackedMs ?? 0, action.ackMs)
         break
       case 'ignored':
         log.debug({ event: 'sync.ignored', ...action }, 'nothing to do for this answer')

@@ -79,6 +79,7 @@ export class Link {
   #receiveMaximum = MAX_IN_FLIGHT
   #isUp = false
   #isStopping = false
+  #isLeaving = false
   #retry: Timer | undefined
   #steady: Timer | undefined
   #onClosed: (() => void) | undefined
@@ -111,8 +112,17 @@ export class Link {
    * QoS 1. `answered` gets the reason code of the PUBACK, or is never called when the connection ends before it.
    * @returns false when there is no connection: the message is then nowhere
    */
-  publish(topic: string, payload: Uint8Array | string, answered: (code: number) => void): boolean {
-    return this.#send(topic, payload, { isRetained: false, answered })
+  publish(topic: string, payload: Uint8Array | string, sending: Sending): boolean {
+    return this.#send(topic, payload, sending)
+  }
+
+  /** Ends the connection and stays away for so long, up to a quarter longer. */
+  leave(awayMs: number): void {
+    if (this.#client === undefined || this.#isStopping) return
+    this.#holdMs = awayMs * (1 + this.#options.random() / 4)
+    this.#isLeaving = true
+    this.#publishState(false, () => {})
+    this.#client.end()
   }
 
   /** QoS 0; @returns false when there is no connection */
@@ -151,6 +161,7 @@ export class Link {
 
   #open(): void {
     const { clock, connect, pace } = this.#options
+    this.#isLeaving = false
     this.#pace = tried(this.#pace, clock.monoMs(), pace)
     this.connects += 1
     let client: MqttClient
@@ -244,11 +255,16 @@ export class Link {
     })
   }
 
-  #send(topic: string, payload: Uint8Array | string, { isRetained, answered }: Sending): boolean {
+  #send(
+    topic: string,
+    payload: Uint8Array | string,
+    { isRetained = false, expirySeconds, answered }: Sending,
+  ): boolean {
     const client = this.#client
     if (client === undefined || !this.#isAlive()) return false
     this.#unconfirmed += 1
-    client.publish(topic, asBuffer(payload), { qos: 1, retain: isRetained }, (error) => {
+    const properties = expirySeconds === undefined ? {} : { messageExpiryInterval: expirySeconds }
+    client.publish(topic, asBuffer(payload), { qos: 1, retain: isRetained, properties }, (error) => {
       if (client !== this.#client) return
       const code = error ? reasonOf(error) : this.#pubackCode
       // Without a code no PUBACK came: the connection is ending.
@@ -294,7 +310,7 @@ export class Link {
   }
 
   #report(problem: BioTrakrError): void {
-    if (!this.#isStopping) this.#listener.trouble(problem)
+    if (!this.#isStopping && !this.#isLeaving) this.#listener.trouble(problem)
   }
 
   #name(): string {
@@ -302,8 +318,10 @@ export class Link {
   }
 }
 
-interface Sending {
-  readonly isRetained: boolean
+export interface Sending {
+  readonly isRetained?: boolean
+  /** A message that the broker could not hand on in this time is dropped there. */
+  readonly expirySeconds?: number
   readonly answered: (code: number) => void
 }
 

@@ -113,6 +113,12 @@ export function subscribeRefused(code: number | undefined, topic: string): BioTr
 }
 
 export function refusedByCentre(code: string, detail: string): BioTrakrError {
+  if (code === 'STORE_TWIN' || code === 'STORE_RETIRED') {
+    return new BioTrakrError(`the centre takes this box for a second one: ${detail} (${code})`, {
+      code: 'SYNC_TWIN',
+      next: 'Switch the other box off, or accept this one at the centre. The data is kept; it asks again in 10 minutes.',
+    })
+  }
   return new BioTrakrError(`the centre takes nothing from this gateway: ${detail} (${code})`, {
     code: 'SYNC_REFUSED',
     next: 'Settle it at the centre; the data is kept and the gateway asks again every minute.',

@@ -68,6 +68,7 @@ for (const { name, start, isMissing } of brokers) {
         {
           software: 'test',
           store: 'feedfacecafebeef',
+          opening: '3-00000000000000aa',
           epochs: [
             { epoch: EPOCH, first: 1, last: 2_500 },
             { epoch: '2-00000000000000aa', first: 1, last: 1 },

@@ -14,15 +14,17 @@ import {
 } from '@biotrakr/shared'
 import mqtt from 'mqtt'
 
+import { type CentreTime, type CentreView, createCentreView } from './centre-view.ts'
 import type { BrokerAccess } from './connect-options.ts'
 import { createGreeter, type Greeter, type Told } from './greeter.ts'
 import { LedgerLane, type SyncOutbox } from './ledger-lane.ts'
 import { type Connect, Link } from './link.ts'
 import { createLiveLane, type LiveLane } from './live.ts'
 import { DEFAULT_PACE, type PaceLimits } from './pace.ts'
-import { createProblemBoard, type Log, type Problem, type ProblemBoard } from './problem-board.ts'
+import { createProblemBoard, type Log, type ProblemBoard } from './problem-board.ts'
 import { noAnswer, publishRefused, RC, refusedByCentre, tooLarge } from './reasons.ts'
 import { createSilenceWatch, type SilenceWatch } from './silence.ts'
+import type { SyncState, SyncStatus } from './sync-status.ts'
 import type { HeldEpoch } from './window.ts'
 
 export interface SyncOptions {
@@ -34,6 +36,10 @@ export interface SyncOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Stays the same when this box has to begin a new store; tells the centre that it is no other box. */
+  readonly box?: string
+  /** Told what the centre's clock says, with every welcome and ack. */
+  readonly onCentreTime?: (time: CentreTime) => void
   /** Batches sent and not yet committed, 1 or more; default 8. */
   readonly window?: number
   /** Most records in a batch; default 1,000. */
@@ -48,44 +54,6 @@ export interface SyncOptions {
   readonly pace?: PaceLimits
   /** Opens one connection; default `mqtt.connect`. */
   readonly connect?: Connect
-}
-
-type SyncState = 'connecting' | 'greeting' | 'sending' | 'idle' | 'refused' | 'denied' | 'stopped'
-
-export interface SyncStatus {
-  /**
-   * `greeting`: connected, the centre has not answered yet; `denied`: the broker forbids it; `refused`: the centre
-   * does. Both are tried again about once a minute.
-   */
-  readonly state: SyncState
-  /** Wall milliseconds since when. */
-  readonly since: number
-  /** Wall milliseconds of the last commit ack. */
-  readonly lastAckMs: number | undefined
-  /** Batches sent and not yet committed. */
-  readonly inFlight: number
-  /** Records not yet committed at the centre. */
-  readonly unacknowledged: number
-  /** Time from sending to commit ack over the last 4,096 batches, milliseconds; `smoothed` steers the resend timer. */
-  readonly ackMs: {
-    readonly p50: number | undefined
-    readonly p99: number | undefined
-    readonly smoothed: number | undefined
-  }
-  /** Connections tried. */
-  readonly connects: number
-  /** Ledger batches handed to the broker, repeats included. */
-  readonly published: number
-  readonly nacks: number
-  /** Batches called back to be sent again. */
-  readonly resends: number
-  /** Messages of the centre that could not be read or answered nothing that was asked. */
-  readonly strays: number
-  /** Positions of the live lane that could not be sent. */
-  readonly liveDropped: number
-  /** Events of the live lane that could not be sent; the ledger has them. */
-  readonly liveEventsDropped: number
-  readonly problem: Problem | undefined
 }
 
 export interface Sync {
@@ -113,6 +81,12 @@ type Stage = 'connecting' | 'greeting' | 'open' | 'refused' | 'denied' | 'stoppe
 
 const SILENCE_MS = 30_000
 const SLOW_RETRY_MS = 60_000
+/** How long a box stays away that the centre takes for the second one of its name: each visit throws the first one out. */
+const TWIN_AWAY_MS = 600_000
+const TWIN_CODES = new Set(['STORE_TWIN', 'STORE_RETIRED'])
+/** A hello that nobody took in this time is of no use: another one follows. */
+const HELLO_EXPIRY_S = 10
+const MAX_BEHIND = 20
 const LIVE_TAGS = 10_000
 /** A line this far behind carries the ledger only. */
 const LIVE_BACKLOG_BYTES = 256 * 1024
@@ -127,6 +101,8 @@ class Uplink implements Sync {
   readonly #greeter: Greeter
   readonly #board: ProblemBoard
   readonly #silence: SilenceWatch
+  readonly #view: CentreView
+  readonly #behind = new Set<string>()
   #stage: Stage = 'connecting'
   #state: { readonly name: SyncState; readonly sinceMs: number }
   #lastAckMs: number | undefined
@@ -146,6 +122,7 @@ class Uplink implements Sync {
     this.#silence = createSilenceWatch(clock, SILENCE_MS, () => {
       this.#board.report(noAnswer(SILENCE_MS / 1000, topics.ack(options.gateway), this.#unheard))
     })
+    this.#view = createCentreView(options)
     this.#greeter = createGreeter({
       clock,
       random,
@@ -165,11 +142,16 @@ class Uplink implements Sync {
       {
         isFree: () => this.#stage === 'open' && this.#link.isFree,
         publish: (message, taken) =>
-          this.#link.publish(topic, message, (code) => {
-            if (this.#answered(topic, code)) taken()
+          this.#link.publish(topic, message, {
+            answered: (code) => {
+              if (this.#answered(topic, code)) taken()
+            },
           }),
         greet: () => this.#greet(),
         stuck: (bytes) => this.#block('denied', tooLarge(bytes, topic)),
+        ahead: (epoch) => {
+          if (this.#behind.size < MAX_BEHIND) this.#behind.add(epoch)
+        },
       },
     )
   }
@@ -256,6 +238,8 @@ class Uplink implements Sync {
       strays: this.#strays,
       liveDropped: this.#live.dropped,
       liveEventsDropped: this.#live.droppedEvents,
+      quarantined: this.#view.quarantined,
+      storeBehind: [...this.#behind],
       problem: this.#board.current,
     }
   }
@@ -303,23 +287,27 @@ class Uplink implements Sync {
   }
 
   #sendHello(epochs: Hello['epochs']): void {
-    const { gateway, software, outbox } = this.#options
-    const hello: Hello = { software, store: outbox.status().store, epochs }
+    const { gateway, software, outbox, box } = this.#options
+    const { store, epoch: opening } = outbox.status()
+    const hello: Hello = { software, store, opening, ...(box !== undefined && { box }), epochs }
     const topic = topics.hello(gateway)
-    if (this.#link.isFree) this.#link.publish(topic, JSON.stringify(hello), (code) => this.#answered(topic, code))
+    if (!this.#link.isFree) return
+    this.#view.asked(hello)
+    const answered = (code: number) => void this.#answered(topic, code)
+    this.#link.publish(topic, JSON.stringify(hello), { answered, expirySeconds: HELLO_EXPIRY_S })
   }
 
   #welcomed(held: readonly HeldEpoch[], told: Told): void {
     this.#stage = 'open'
     this.#silence.answered()
-    this.#board.settle(['SYNC_REFUSED', 'SYNC_NO_ACK'])
+    this.#board.settle(['SYNC_REFUSED', 'SYNC_NO_ACK', 'SYNC_TWIN'])
     this.#options.log.info({ event: 'sync.welcome', epochs: held.length }, 'the centre has answered, sending')
     this.#ledger.open(held, told)
   }
 
   #heard(text: string): void {
     const message = parseDownMessage(text)
-    if (message === undefined || this.#stage === 'stopped') this.#strays += 1
+    if (message === undefined || this.#stage === 'stopped' || !this.#view.isForUs(message)) this.#strays += 1
     else this.#obey(message)
     this.#settle()
   }
@@ -330,28 +318,21 @@ class Uplink implements Sync {
         this.#lastAckMs = this.#options.clock.wallMs()
         this.#silence.answered()
         if (this.#stage === 'open') this.#board.settle()
-        this.#reportQuarantine(message)
-        this.#ledger.acknowledged(message.epoch, message.hw)
+        this.#view.acknowledged(message, this.#ledger.acknowledged(message.epoch, message.hw))
         break
       case 'nack':
         this.#nacks += 1
         this.#ledger.refused(message.epoch, message.need)
         break
       case 'welcome':
-        if (!this.#greeter.answer(message.epochs)) this.#strays += 1
+        if (this.#greeter.answer(message.epochs)) this.#view.welcomed(message)
+        else this.#strays += 1
         break
       case 'refuse':
         this.#block('refused', refusedByCentre(message.code, message.detail))
+        if (TWIN_CODES.has(message.code)) this.#link.leave(TWIN_AWAY_MS)
         break
     }
-  }
-
-  #reportQuarantine({ epoch, quarantined }: Extract<DownMessage, { type: 'ack' }>): void {
-    if (quarantined.length === 0) return
-    this.#options.log.warn(
-      { event: 'sync.quarantined', epoch, runs: quarantined.slice(0, 10), total: quarantined.length },
-      'the centre put records into quarantine; "biotrakr-cloud quarantine list" shows why',
-    )
   }
 
   /** The broker's answer to one message; @returns true when it took it */

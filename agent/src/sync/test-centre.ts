@@ -134,6 +134,7 @@ export function arrayOutbox(...counts: number[]): SyncOutbox & { add(count: numb
         .map(({ epoch, records, acked }) => ({ epoch: formatEpoch(epoch), first: 1, last: records.length, acked })),
     status: () => ({
       store: 'feedfacecafebeef',
+      epoch: formatEpoch(stored.at(-1)?.epoch ?? { counter: 1, nonce: '00000000000000aa' }),
       unacknowledged: stored.reduce((sum, { records, acked }) => sum + records.length - acked, 0),
     }),
   }
