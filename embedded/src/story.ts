@@ -56,7 +56,7 @@ function wardStory(seed: number, startMs: number): Story {
     gateway: 'ward' as GatewayId,
     facility: 'Simulated ward',
     title: `simulated ward, seed ${seed}: ${rooms.length} rooms and zones, ${TAGS} Bluetooth and ${THINGS} UHF tags`,
-    siteMap: { ...ward.siteMap, receivers: [...receivers, ...things.receivers] },
+    siteMap: { ...ward.siteMap, receivers: [...receivers, ...things.receivers], portals: things.portals },
     tags: [...ward.tags, ...things.tags],
     things,
     schedule: () => ({

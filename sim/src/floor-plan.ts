@@ -45,6 +45,17 @@ export function extentOf(room: number): Extent {
   return { from: { x: west, y: south }, to: { x: west + ROOM_WIDTH, y: south + ROOM_DEPTH } }
 }
 
+/** The four corners of a room, against the clock. */
+export function cornersOf(room: number): [x: number, y: number][] {
+  const { from, to } = extentOf(room)
+  return [
+    [from.x, from.y],
+    [to.x, from.y],
+    [to.x, to.y],
+    [from.x, to.y],
+  ]
+}
+
 const zoneAt = (x: number): number => (x < LENGTH / 2 ? BEDROOMS : BEDROOMS + 1)
 
 /** The room that holds a point of the floor; a point on a wall belongs to one side, always the same. */

@@ -41,6 +41,8 @@ export interface WardThings {
   readonly tags: readonly TagId[]
   /** For the ward's site map. */
   readonly receivers: SiteMap['receivers']
+  /** The doorway with two antennas, for the site map as well. */
+  readonly portals: NonNullable<SiteMap['portals']>
   readonly readers: readonly WardReader[]
   /** @throws BioTrakrError NOT_FOUND for a tag that is none of these */
   truthAt(tag: TagId, atMs: number): Truth
@@ -137,12 +139,22 @@ export function createWardThings({ seed, startMs, count = 4, stayMs = 60_000 }: 
       at: [at.x, at.y, HEIGHT_METRES],
       ...(exact && { exact }),
     })),
+    portals: [portalOf(portal)],
     readers: [readerOf('portal', portal), readerOf('bedside', bedside)],
     truthAt: (tag, atMs) => truthOn(known(tag).movement.legAt(atMs), atMs),
     isReadAt(tag, atMs) {
       const point = pointAt(known(tag), atMs)
       return antennas.some((antenna) => reaches(antenna, point))
     },
+  }
+}
+
+function portalOf(antennas: readonly Antenna[]): NonNullable<SiteMap['portals']>[number] {
+  const [first, second] = antennas.map(({ room }) => roomName(room) as RoomId)
+  return {
+    id: `portal-${roomName(PORTAL_ROOM)}`,
+    antennas: antennas.map(({ receiver }) => receiver),
+    ...(first !== undefined && second !== undefined && { between: [first, second] }),
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@biotrakr/shared'
 
 import { fork, normal, type Stream, uniform } from './chance.ts'
-import { BEDROOMS, passages, roomAt, roomName } from './floor-plan.ts'
+import { BEDROOMS, cornersOf, passages, roomAt, roomName } from './floor-plan.ts'
 import { createMovement, type Leg, type Movement, pointOn } from './movement.ts'
 import { type WardOptions, type WardSettings, wardSettings } from './options.ts'
 import { placeDbm, placeReceivers, type RadioReceiver, receive } from './radio.ts'
@@ -122,7 +122,7 @@ function mapOf(receivers: readonly SimReceiver[]): SiteMap {
   const id = (room: number): RoomId => roomName(room) as RoomId
   return {
     version: 1,
-    rooms: receivers.map(({ room }) => ({ id: id(room), transit: room >= BEDROOMS })),
+    rooms: receivers.map(({ room }) => ({ id: id(room), transit: room >= BEDROOMS, polygon: cornersOf(room) })),
     receivers: receivers.map((receiver) => ({
       id: receiver.id,
       medium: 'BLE',

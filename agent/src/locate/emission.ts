@@ -1,5 +1,5 @@
 import type { Heard } from './heard.ts'
-import { CELL, type RoomModel, type Table } from './model.ts'
+import { CELL, MEDIA, type RoomModel, type Table } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
 
@@ -57,11 +57,11 @@ export function spotLikelihood(
  */
 export function rowLikelihood({ cells, silence }: Table, row: number, evidence: Evidence): number {
   const { heard, receivers: width, heardWeight } = evidence
-  const { rounds, trusted, receivers, dbm } = heard
+  const { rounds, trusted, receivers, dbm, medium } = heard
   const { db, variance } = evidence.offset
   const base = row * width
   let power = 0
-  let presence = rounds * at(silence, row)
+  let presence = rounds * at(silence, MEDIA * row + medium)
   let z1 = 0
   let z2 = 0
   for (let n = 0; n < trusted; n++) {

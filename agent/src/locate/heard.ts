@@ -1,5 +1,6 @@
 import type { TagWindow } from '@biotrakr/shared'
 
+import type { Layout } from './layout.ts'
 import type { RoomModel } from './model.ts'
 
 /** What one window says, by receiver numbers of the model. Filled anew for every window, never allocated anew. */
@@ -14,6 +15,8 @@ export interface Heard {
   /** Adverts that the tag sent, estimated from its best receiver: a slow tag must not be taken for an absent one. */
   rounds: number
   strongestDbm: number
+  /** That of the receivers heard, as in the layout. */
+  medium: number
 }
 
 /** The filter stage lets no more receivers through in one window. */
@@ -32,6 +35,7 @@ export function emptyHeard(): Heard {
     all: 0,
     rounds: 1,
     strongestDbm: Number.NEGATIVE_INFINITY,
+    medium: 0,
   }
 }
 
@@ -48,6 +52,12 @@ export function hear(heard: Heard, window: TagWindow, { model, masked }: Ears): 
   collect(heard, window, { model, masked, wanted: 0 })
   heard.trusted = heard.all
   collect(heard, window, { model, masked, wanted: 1 })
+  heard.medium = mediumOf(model.layout, heard.receivers)
+}
+
+/** @param receivers those heard; the first one speaks for all, as a tag has one radio */
+export function mediumOf({ medium }: Layout, receivers: Int32Array): number {
+  return medium[receivers[0] ?? 0] ?? 0
 }
 
 interface Ears {

@@ -10,6 +10,10 @@ export interface Layout {
   readonly receiverNumber: ReadonlyMap<ReceiverId, number>
   /** Room in which each receiver stands, -1 = nobody wrote it down. */
   readonly receiverRoom: Int32Array
+  /** What each receiver can hear: 0 Bluetooth, 1 RFID. A beacon says nothing of a reader that does not hear it. */
+  readonly medium: Uint8Array
+  /** Antennas of doorways: they hear what passes, and nothing of what rests in their room. */
+  readonly inDoorway: readonly boolean[]
   /** Receivers that hear only what is in their room. */
   readonly exact: readonly boolean[]
   /** Whether any receiver has a room: without one, rooms differ by their survey alone. */
@@ -33,6 +37,7 @@ export function layoutOf(map: SiteMap): Layout {
     neighbours[from]?.add(to)
     neighbours[to]?.add(from)
   }
+  const antennas = new Set((map.portals ?? []).flatMap((portal) => portal.antennas))
   return {
     rooms: map.rooms.map(({ id }) => id),
     receivers: map.receivers.map(({ id }) => id),
@@ -40,6 +45,8 @@ export function layoutOf(map: SiteMap): Layout {
     markRoom: new Map(map.rooms.flatMap(({ marks = [] }, k) => marks.map((mark): [string, number] => [mark, k]))),
     receiverNumber: new Map(map.receivers.map(({ id }, i) => [id, i])),
     receiverRoom,
+    medium: Uint8Array.from(map.receivers, ({ medium }) => (medium === 'RFID' ? 1 : 0)),
+    inDoorway: map.receivers.map(({ id }) => antennas.has(id)),
     exact: map.receivers.map(({ exact }) => exact === true),
     placed: receiverRoom.some((room) => room >= 0),
     transit: map.rooms.map(({ transit }) => transit),

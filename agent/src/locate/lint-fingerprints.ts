@@ -1,7 +1,7 @@
 import type { RoomId, SiteMap } from '@biotrakr/shared'
 
 import { logLikelihood } from './emission.ts'
-import { emptyHeard, type Heard } from './heard.ts'
+import { emptyHeard, type Heard, mediumOf } from './heard.ts'
 import type { LintFinding } from './lint.ts'
 import { CELL, listenTo, modelOf, type RoomModel } from './model.ts'
 import { at, indexAt } from './numbers.ts'
@@ -76,6 +76,7 @@ function typicalSound(model: RoomModel, room: number): Heard {
     heard.strongestDbm = Math.max(heard.strongestDbm, dbm)
   }
   heard.trusted = heard.all
+  heard.medium = mediumOf(model.layout, heard.receivers)
   return heard
 }
 

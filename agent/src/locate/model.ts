@@ -10,10 +10,13 @@ import { type Sums, sumsFrom } from './sums.ts'
 /** Numbers kept per cell of a table, in this order. */
 export const CELL = { mean: 0, precision: 1, halfLogVariance: 2, logHeard: 3, logMissed: 4, size: 5 } as const
 
+/** Bluetooth and RFID (`Layout.medium`). */
+export const MEDIA = 2
+
 /** Flat table [row][receiver][CELL]: what one row of rooms or spots expects of every receiver. */
 export interface Table {
   readonly cells: Float64Array
-  /** Log-likelihood of hearing nothing from one advert at any receiver that is listened to, per row. */
+  /** Log-likelihood that no receiver of a medium hears one advert, of those listened to: [row * MEDIA + medium]. */
   readonly silence: Float64Array
 }
 
@@ -119,7 +122,7 @@ function usefulness(layout: Layout, sums: Sums, i: number): 0 | 1 {
 }
 
 function emptyTable(rows: number, receivers: number): Table {
-  return { cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(rows) }
+  return { cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(MEDIA * rows) }
 }
 
 interface Expected {
@@ -199,12 +202,16 @@ function firstBelief(layout: Layout, sums: Sums): Float64Array {
 export function listenTo({ layout, rooms, spots, useful }: RoomModel, masked: Uint8Array): void {
   const receivers = layout.receivers.length
   for (const { cells, silence } of [rooms, spots]) {
-    for (let row = 0; row < silence.length; row++) {
-      let sum = 0
+    silence.fill(0)
+    for (let row = 0; row * MEDIA < silence.length; row++) {
       for (let i = 0; i < receivers; i++) {
-        if (useful[i] === 1 && masked[i] !== 1) sum += at(cells, (row * receivers + i) * CELL.size + CELL.logMissed)
+        if (useful[i] !== 1 || masked[i] === 1) continue
+        add(
+          silence,
+          row * MEDIA + (layout.medium[i] ?? 0),
+          at(cells, (row * receivers + i) * CELL.size + CELL.logMissed),
+        )
       }
-      silence[row] = sum
     }
   }
 }

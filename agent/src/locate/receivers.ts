@@ -70,7 +70,10 @@ export function audibleOf({ layout, rooms, useful, surveyed }: RoomModel): Audib
   return layout.rooms.map((_, k) => {
     const logMissed = (i: number): number => at(rooms.cells, (k * receivers + i) * CELL.size + CELL.logMissed)
     const isNear = (i: number): boolean =>
-      useful[i] === 1 && (surveyed[k] === true || relation(layout, k, i) < 2) && logMissed(i) < Math.log1p(-AUDIBLE)
+      useful[i] === 1 &&
+      layout.inDoorway[i] !== true &&
+      (surveyed[k] === true || relation(layout, k, i) < 2) &&
+      logMissed(i) < Math.log1p(-AUDIBLE)
     const near = layout.receivers.flatMap((_id, i) => (isNear(i) ? [i] : []))
     return { receivers: Int32Array.from(near), logMissed: Float64Array.from(near, logMissed) }
   })
@@ -141,6 +144,7 @@ function expectNear(watch: ReceiverWatch, { model, audible, belief, heard, tag, 
     if (!near) continue
     for (let n = 0; n < near.receivers.length; n++) {
       const i = indexAt(near.receivers, n)
+      if (model.layout.medium[i] !== heard.medium) continue
       expectAt(watch, i, { mass: -probability * Math.expm1(heard.rounds * at(near.logMissed, n)), tag })
       if (!isSilent(watch, i, alone)) continue
       watch.masked[i] = 1

@@ -2,7 +2,7 @@ import type { SurveyTrust } from '@biotrakr/shared'
 
 import { cellsOf } from './cells.ts'
 import { rowLikelihood, spotLikelihood } from './emission.ts'
-import type { Heard } from './heard.ts'
+import { type Heard, mediumOf } from './heard.ts'
 import type { Layout } from './layout.ts'
 import { buildModel, listenTo, type RoomModel, UNSURVEYED } from './model.ts'
 import { at, indexAt } from './numbers.ts'
@@ -122,7 +122,7 @@ function modelWithout(layout: Layout, ticks: readonly LabelledTick[], withSpots:
 
 function judge(model: RoomModel, tick: LabelledTick, withSpots: boolean): Pick<Judged, 'whole' | 'spots'> {
   const rooms = model.layout.rooms.length
-  const heard = heardOf(tick)
+  const heard = heardOf(model.layout, tick)
   const evidence = HEARD.map((heardWeight) => ({
     heard,
     offset: OFFSET,
@@ -142,7 +142,7 @@ function judge(model: RoomModel, tick: LabelledTick, withSpots: boolean): Pick<J
   return { whole, spots }
 }
 
-function heardOf({ heard, dbm, counts, rounds }: LabelledTick): Heard {
+function heardOf(layout: Layout, { heard, dbm, counts, rounds }: LabelledTick): Heard {
   return {
     receivers: heard,
     dbm,
@@ -151,6 +151,7 @@ function heardOf({ heard, dbm, counts, rounds }: LabelledTick): Heard {
     trusted: heard.length,
     all: heard.length,
     strongestDbm: dbm.reduce((most, own) => Math.max(most, own), Number.NEGATIVE_INFINITY),
+    medium: mediumOf(layout, heard),
   }
 }
 
