@@ -67,23 +67,6 @@ describe("the simulated ward's doorway", () => {
         passed += 1
         const soon = seconds.slice(i, i + SECONDS_ALLOWED)
         const found = soon.find(({ located, truth }) => located.room === truth)
-        if (!found)
-          console.log(
-            JSON.stringify(
-              seconds
-                .slice(Math.max(0, i - 5), i + 6)
-                .map(({ atMs, truth, located }) => [
-                  atMs - T0,
-                  truth,
-                  located.room,
-                  located.reason,
-                  located.likeliest,
-                  located.confidence,
-                  located.likeliestConfidence,
-                  located.method,
-                ]),
-            ),
-          )
         expect(found, `bed at ${second.atMs - T0} ms`).toBeDefined()
         if (soon.some(({ located }) => located.method === 'PORTAL')) byPortal += 1
       })

@@ -98,6 +98,7 @@ function changeEvidence(motion: Motion, { model, heard, masked }: MotionStep): n
   for (let s = 0; s < motion.count; s++) {
     const receiver = indexAt(motion.receivers, s)
     if (masked[receiver] === 1 || model.useful[receiver] !== 1) continue
+    if (model.layout.medium[receiver] !== heard.medium) continue
     const n = trustedPlace(heard, receiver)
     const general = at(model.heardAnywhere, receiver)
     const own = clamp((at(motion.heard, s) + general) / (motion.rounds + 1), 0.03, 0.97)
