@@ -8,7 +8,8 @@ import { addDoctorCommand } from './doctor.ts'
 import { addEvaluateCommand } from './evaluate.ts'
 import { addProfilesCommand } from './profiles.ts'
 import { addReadersCommand } from './readers.ts'
-import { replayCapture } from './replay.ts'
+import { addRecordCommand, count, megabytes, oneOf } from './record.ts'
+import { type ReplayOptions, replay } from './replay.ts'
 import { runAgent } from './run.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addSniffCommand } from './sniff.ts'
@@ -42,15 +43,25 @@ function program(exitWith: (code: number) => void): Command {
     .description('run the agent until it is told to stop (Ctrl-C or SIGTERM)')
     .requiredOption('-c, --config <file>', 'configuration file (YAML)')
     .option('--flush-seconds <n>', 'how long a stop may wait for the centre to take what is left', seconds, 10)
+    .option('--record <file>', 'also write a capture of the run, for biotrakr replay')
+    .option('--record-megabytes <n>', 'most megabytes of one file of it', megabytes, 256)
+    .option('--record-files <n>', 'keep so many files of it, the oldest goes; without it a full file is the end', count)
     .option('--stop-on-stdin-end', 'also stop when standard input ends, so that the agent ends with its parent', false)
     .action(runAgent)
   biotrakr
     .command('replay')
-    .description('read a recording and say what is in it')
-    .requiredOption('--ble <file>', 'BLE capture, one JSON object a line (t_us, chan, rssi, pdu, addr, addrType, adv)')
+    .description('give the answers of a capture again, or say what is in a BLE recording')
+    .argument('[captures...]', 'files of biotrakr record or run --record, of one run and in order')
+    .option(
+      '--only <kind>',
+      'place: the answer of every window; record: what entered the ledger',
+      oneOf(['place', 'record']),
+    )
+    .option('--ble <file>', 'BLE capture, one JSON object a line (t_us, chan, rssi, pdu, addr, addrType, adv)')
     .option('--allow <tag...>', 'canonical identities to accept, such as ble:c30000123456', [])
-    .option('--json', 'one JSON document instead of plain lines', false)
-    .action(replayCapture)
+    .option('--json', 'one JSON document instead of plain lines; of captures, the summary', false)
+    .action(async (captures: string[], options: ReplayOptions) => exitWith(await replay(captures, options)))
+  addRecordCommand(biotrakr, exitWith)
   addCalibrateCommand(biotrakr, exitWith)
   addDecodeCommand(biotrakr)
   addEvaluateCommand(biotrakr)
