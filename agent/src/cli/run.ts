@@ -8,11 +8,15 @@ import { createRecordClock, steadyClock } from '../record-clock.ts'
 import { scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { openSources } from './open-source.ts'
+import { openCaptureOf } from './record.ts'
 import { askedToStop } from './stop-request.ts'
 
 interface RunOptions {
   readonly config: string
   readonly flushSeconds: number
+  readonly record?: string
+  readonly recordMegabytes: number
+  readonly recordFiles?: number
   readonly stopOnStdinEnd: boolean
 }
 
@@ -29,9 +33,15 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const parts = { clock: eventClock, allow, tags: config.tags, random: Math.random, log }
   const startMs = config.time?.eventStartMs ?? eventClock.wallMs()
   const sources = openSources(config.sources, { ...parts, startMs })
-  const agent = new Agent({ config, sources, clock, eventClock, recordClock, random: Math.random, log })
+  const { record: path, recordMegabytes: megabytes, recordFiles: files } = options
+  const capture =
+    path === undefined ? undefined : openCaptureOf(config, { path, megabytes, files }, eventClock.wallMs())
+  const witness = capture && { witness: capture }
+  const agent = new Agent({ config, sources, clock, eventClock, recordClock, random: Math.random, log, ...witness })
   await agent.start()
   await askedToStop({ onStdinEnd: options.stopOnStdinEnd })
   log.info({ event: 'agent.stopping' }, 'stopping: sending what is left')
   await agent.stop({ flushMs: options.flushSeconds * 1000 })
+  capture?.end()
+  if (capture) log.info({ event: 'capture.ended', ...capture.status() }, 'the capture of this run is written')
 }
