@@ -11,6 +11,7 @@ const programFolders = (process.env['PATH'] ?? '').split(delimiter)
 const isProgram = (name: string, folders: readonly string[]) => folders.some((folder) => existsSync(join(folder, name)))
 export const hasMosquitto = isProgram('mosquitto', [...programFolders, '/usr/sbin'])
 export const hasSocat = isProgram('socat', programFolders)
+export const hasTmux = isProgram('tmux', programFolders)
 
 /**
  * `it` for a test that needs a real part. Without the part the test skips and says why in its name; with
