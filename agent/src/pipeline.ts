@@ -1,6 +1,7 @@
 import type { Fix, Reading, SensorReading, SiteMap, TagEvent, TagId, TagWindow } from '@biotrakr/shared'
 
 import { createFilter, type FilterCounters } from './filter/filter.ts'
+import { type Explanation, explainTag, type MaskedReceiver, maskedReceivers } from './locate/explain.ts'
 import { emptyState, locate } from './locate/locate.ts'
 import { createRecordPolicy } from './outbox/record-policy.ts'
 
@@ -35,6 +36,10 @@ export interface Pipeline {
   take(reading: Reading, nowMs: number): readonly TagEvent[]
   /** Closes the windows that have ended by `nowMs`, wall milliseconds. */
   close(nowMs: number): Closed
+  /** Why a tag is said to be where it is; undefined for one that was not heard. */
+  explain(tag: TagId): Explanation | undefined
+  /** Receivers that nothing is concluded from just now. */
+  masked(): readonly MaskedReceiver[]
   readonly counters: FilterCounters
 }
 
@@ -51,6 +56,8 @@ export function createPipeline({ siteMap, maxTags, floorDbm, ledger, keepAliveMs
 
   return {
     counters: filter.counters,
+    explain: (tag) => explainTag(state, tag),
+    masked: () => maskedReceivers(state),
     take: (reading, nowMs) =>
       filter.add(reading).map((event) => ({ ...event, atMs: Math.min(event.atMs, nowMs), room: roomOf(event.tag) })),
     close(nowMs) {
@@ -62,7 +69,9 @@ export function createPipeline({ siteMap, maxTags, floorDbm, ledger, keepAliveMs
         state = next.state
         const record = policy(next.located, siteMap.version)
         if (record) records.push(record)
-        const place: Fix = { kind: 'fix', ...next.located, spanMs: 0, mapVersion: siteMap.version }
+        // Why is for the ledger; live positions travel light.
+        const { evidence, ...located } = next.located
+        const place: Fix = { kind: 'fix', ...located, spanMs: 0, mapVersion: siteMap.version }
         newest.set(place.tag, place)
         places.push(place)
       }

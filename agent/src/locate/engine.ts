@@ -1,4 +1,4 @@
-import type { SiteMap, TagWindow } from '@biotrakr/shared'
+import type { RoomId, SiteMap, TagWindow } from '@biotrakr/shared'
 
 import {
   type Belief,
@@ -15,6 +15,7 @@ import {
 } from './belief.ts'
 import { logLikelihood } from './emission.ts'
 import { emptyHeard, type Heard, hear } from './heard.ts'
+import type { Located } from './locate.ts'
 import { listenTo, modelOf, type RoomModel } from './model.ts'
 import { emptyMotion, feelMotion, type Motion } from './motion.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
@@ -59,6 +60,16 @@ export interface Track {
   readonly passage: Passage
   /** How the room answered was found, if by other means than its sound. */
   how: 'PORTAL' | 'ROOM_BEACON' | undefined
+  /** What was taken and answered last, for those who ask why. */
+  last: LastAnswer | undefined
+}
+
+export interface LastAnswer {
+  readonly window: TagWindow
+  readonly located: Located
+  /** When the likeliest room changed last, wall milliseconds, and from which. */
+  readonly changedMs: number | undefined
+  readonly changedFrom: RoomId | null
 }
 
 /** A fast filter that looks back further than this would forget where a walking tag was. */
@@ -104,6 +115,7 @@ export function createTrack({ model, placeScratch }: Pick<Engine, 'model' | 'pla
     names: emptyNames(),
     passage: emptyPassage(),
     how: undefined,
+    last: undefined,
   }
 }
 

@@ -2,6 +2,8 @@ import type { Method, Reason, ReceiverId, RoomId, SiteMap, TagId, TagWindow } fr
 
 import { confidenceOf, slotOf } from './belief.ts'
 import { createEngine, createTrack, type Engine, relax, step, type Track } from './engine.ts'
+import { encodeEvidence } from './evidence.ts'
+import { explainTag } from './explain.ts'
 import { migrate } from './migrate.ts'
 import { indexAt } from './numbers.ts'
 import { placeOf } from './position.ts'
@@ -31,6 +33,8 @@ export interface Located {
   readonly xCm?: number
   readonly yCm?: number
   readonly accuracyCm?: number
+  /** Why, in at most 256 bytes (`decodeEvidence`); where the room told is another than before. */
+  readonly evidence?: Uint8Array
 }
 
 /**
@@ -89,21 +93,38 @@ export function locate(
 ): { readonly state: LocateState; readonly located: Located } {
   const engine = engineFor(map, state)
   reportDown(engine.watch, engine.model, down)
+  const located = answerTo(engine, state, window)
+  const track = state.tracks.get(window.tag)
+  if (!track) return { state, located }
+  const before = track.last?.located.room
+  remember(track, window, located)
+  const explanation = before === located.room ? undefined : explainTag(state, window.tag)
+  return { state, located: explanation ? { ...located, evidence: encodeEvidence(explanation) } : located }
+}
+
+function answerTo(engine: Engine, state: LocateState, window: TagWindow): Located {
   const known = state.tracks.get(window.tag)
   if (window.sightings.length === 0) {
     if (known) relax(engine, known, window)
-    return { state, located: unknown(window, 'not_heard', known && roomOf(engine, known.answer)) }
+    return unknown(window, 'not_heard', known && roomOf(engine, known.answer))
   }
   const track = known ?? meet(state, engine)
   state.tracks.delete(window.tag)
   state.tracks.set(window.tag, track)
   forgetOne(state)
   const looked = step(engine, track, { window, alone: state.tracks.size === 1 })
-  return {
-    state,
-    located: looked
-      ? answer(engine, track, { window, minConfidence: state.minConfidence })
-      : deaf(engine, track, window),
+  return looked ? answer(engine, track, { window, minConfidence: state.minConfidence }) : deaf(engine, track, window)
+}
+
+/** Keeps what was taken and answered for those who ask why. */
+function remember(track: Track, window: TagWindow, located: Located): void {
+  const before = track.last
+  const hasChanged = before !== undefined && before.located.likeliest !== located.likeliest
+  track.last = {
+    window,
+    located,
+    changedMs: hasChanged ? window.atMs : before?.changedMs,
+    changedFrom: hasChanged ? before.located.likeliest : (before?.changedFrom ?? null),
   }
 }
 

@@ -41,6 +41,7 @@ function moved(old: Track, { to, rooms, receivers }: Moving): Track {
   track.answer = rooms[old.answer] ?? -1
   track.told = old.told && track.answer >= 0
   track.atMs = old.atMs
+  track.last = old.last
   track.how = track.answer >= 0 ? old.how : undefined
   return track
 }

@@ -13,6 +13,8 @@ interface Answer {
   readonly xCm?: number
   readonly yCm?: number
   readonly accuracyCm?: number
+  /** Why the room is another one than before. */
+  readonly evidence?: Uint8Array
 }
 
 export interface RecordPolicyOptions {
@@ -105,7 +107,7 @@ function isDue(previous: Recorded, answer: Answer, keepAliveMs: number): boolean
 }
 
 /** Field by field, so that nothing else an answer may carry reaches the ledger unseen. */
-function answerFields({ tag, room, reason, method, confidence, atMs, xCm, yCm, accuracyCm }: Answer) {
+function answerFields({ tag, room, reason, method, confidence, atMs, xCm, yCm, accuracyCm, evidence }: Answer) {
   return {
     tag,
     room,
@@ -116,5 +118,6 @@ function answerFields({ tag, room, reason, method, confidence, atMs, xCm, yCm, a
     ...(xCm !== undefined && { xCm }),
     ...(yCm !== undefined && { yCm }),
     ...(accuracyCm !== undefined && { accuracyCm }),
+    ...(evidence !== undefined && { evidence }),
   }
 }
