@@ -292,8 +292,8 @@ export class Link {
 
   #retryLater(): void {
     const { clock, random, pace: limits } = this.#options
-    this.#pace = failed(this.#pace)
-    const delayMs = Math.max(this.#holdMs, connectDelayMs(this.#pace, clock.monoMs(), { limits, random }))
+    this.#pace = failed(this.#pace, clock.monoMs(), random)
+    const delayMs = Math.max(this.#holdMs, connectDelayMs(this.#pace, clock.monoMs(), limits))
     this.#holdMs = 0
     this.#retry = clock.after(delayMs, () => this.#open())
   }

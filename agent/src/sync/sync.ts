@@ -50,7 +50,7 @@ export interface SyncOptions {
   readonly keepaliveSeconds?: number
   /** How long a connect may take; default 10,000 ms. */
   readonly connectTimeoutMs?: number
-  /** Default: first within 1 s, then up to 60 s, never more than 6 connects in a minute. */
+  /** Default: first within 4 s, then in intervals of up to 60 s, never more than 6 connects in a minute. */
   readonly pace?: PaceLimits
   /** Opens one connection; default `mqtt.connect`. */
   readonly connect?: Connect
