@@ -45,6 +45,7 @@ export class ReaderFacts {
   readonly #measured = new Map<string, number>()
   #alarm: ReaderAlarm | undefined
   #bootedMs = -Infinity
+  #bootMark: unknown
 
   get identity(): ReaderIdentity {
     return this.#identity
@@ -65,6 +66,7 @@ export class ReaderFacts {
     this.#measured.clear()
     this.#alarm = undefined
     this.#bootedMs = -Infinity
+    this.#bootMark = undefined
   }
 
   identify(fields: Fields): void {
@@ -81,8 +83,23 @@ export class ReaderFacts {
     }
   }
 
-  /** Whether the reader, by how long it says it has been on, started later than it had said before. */
-  isYounger({ upSeconds }: Fields, nowMs: number): boolean {
+  /**
+   * Whether the reader has started since it last spoke, by how long it says it has been on, or by a setting that it loses
+   * with the power and that is no longer what it was (`bootMark`).
+   */
+  isYounger(fields: Fields, nowMs: number): boolean {
+    return this.#hasLostMark(fields) || this.#startedLater(fields, nowMs)
+  }
+
+  #hasLostMark({ bootMark }: Fields): boolean {
+    if (bootMark === undefined) return false
+    const isLost = this.#bootMark !== undefined && this.#bootMark !== bootMark
+    // After the set-up that follows it is as before.
+    this.#bootMark = isLost ? undefined : bootMark
+    return isLost
+  }
+
+  #startedLater({ upSeconds }: Fields, nowMs: number): boolean {
     if (typeof upSeconds !== 'number') return false
     const before = this.#bootedMs
     this.#bootedMs = nowMs - upSeconds * 1_000

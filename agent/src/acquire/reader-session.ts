@@ -318,8 +318,11 @@ export class ReaderSession {
 
   #answer(decoded: Decoded): void {
     const wasRunning = this.#phase === 'running'
+    const isOptional = this.#talk.command?.optional === true
     const isReply = this.#talk.reply(decoded)
-    if (decoded.error && (wasRunning || !isReply)) this.#complaint(decoded.error)
+    // A reader may lack what it is asked for by way of trial.
+    const isNews = isReply ? wasRunning && !isOptional : true
+    if (decoded.error && isNews) this.#complaint(decoded.error)
     if (!isReply && this.#phase === 'running') this.#inventory.frame(decoded, this.#nowMs)
   }
 

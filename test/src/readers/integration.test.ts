@@ -112,8 +112,8 @@ async function live(id: string, socket: Socket): Promise<void> {
     await goesOn(2)
 
     if (specimen.restartShows !== 'never') {
-      // Younger than this it could have been a moment ago as well.
-      if (specimen.restartShows === 'by uptime') await pause(4_000)
+      // Younger than this it could have been a moment ago as well, or it has not been asked yet.
+      if (specimen.restartShows === 'when asked') await pause(4_000)
       specimen.reboot()
       await goesOn(2)
       await until(specimen.isRadiating, status)

@@ -21,8 +21,8 @@ export interface Specimen {
   readonly isPassive: boolean
   /** Whether it says what it is when asked. */
   readonly hasIdentity: boolean
-  /** How a restart while the line stays open shows: at once, or only by how long the reader says it has been on. */
-  readonly restartShows: 'at once' | 'by uptime' | 'never'
+  /** How a restart while the line stays open shows: at once, or when the reader is asked how long it has been on, or for a setting. */
+  readonly restartShows: 'at once' | 'when asked' | 'never'
   /** Chance of noise in front of a frame from now on. */
   disturb(chance: number): void
   /** Power cut and return. */
@@ -94,11 +94,11 @@ function lineSpecimen(driver: Driver, random: Random): Specimen {
 
 /** A stream that ends without a word looks like one without tags, unless the reader tells of its start or its age. */
 function restartShows({ document, lifecycle }: Driver): Specimen['restartShows'] {
-  const { messages } = document
+  const { messages, header } = document
   if (lifecycle.inventory !== 'stream' || messages.some(({ role }) => role === 'boot')) return 'at once'
   if (lifecycle.health.length === 0) return 'at once'
-  const tellsAge = messages.some(({ fields = [] }) => fields.some(({ name }) => name === 'upSeconds'))
-  return tellsAge ? 'by uptime' : 'never'
+  const told = [...messages.flatMap(({ fields = [] }) => fields), ...header]
+  return told.some(({ name }) => name === 'upSeconds' || name === 'bootMark') ? 'when asked' : 'never'
 }
 
 function identityOf({ epc, pc, band }: TagReport): TagId {
