@@ -324,6 +324,25 @@ describe('recording on a real PostgreSQL', () => {
     })
   })
 
+  it('keeps everybody else waiting for at most a second when it looks for what is refused, at 10 ms a transaction', async () => {
+    await ledger.database.ownerClient.query(
+      'alter table telemetry.location_history add constraint no_666 check (span_ms <> 666)',
+    )
+    let costMs = 0
+    const cost = () => {
+      costMs += 10
+    }
+    ledger.pool.on('acquire', cost)
+    const all = Array.from({ length: 5_000 }, () => fix(1, Date.now(), { spanMs: 666 }))
+    const recorder = ledger.recorder({ ...testClock, monoMs: () => costMs })
+    const outcomes = (await recorder.record([run(B, 1, fixes(1, 30)), run(A, 1, all), run(C, 1, fixes(1, 30))])) ?? []
+    ledger.pool.removeListener('acquire', cost)
+    await ledger.database.ownerClient.query('alter table telemetry.location_history drop constraint no_666')
+    expect(outcomes.map((outcome) => outcome.kind === 'recorded' && outcome.hw)).toEqual([5_000, 30, 30])
+    expect(costMs).toBeLessThanOrEqual(1_000)
+    expect(await retry()).toMatchObject({ records: 5_000, remaining: [] })
+  })
+
   it('waits for a server that is repaired, instead of setting good data aside', async () => {
     await ledger.database.ownerClient.query('revoke insert on telemetry.location_history from bt_ingest')
     const recorder = ledger.recorder()

@@ -15,7 +15,7 @@ import type { Logger } from 'pino'
 
 import { createDirectory } from './directory.ts'
 import { createWriters } from './draft.ts'
-import { faultOf, messageOf, sqlState } from './faults.ts'
+import { faultOf, messageOf, sqlState, TROUBLE_NEXT, type Trouble, troubleOf } from './faults.ts'
 import { type Greeting, greet } from './greeting.ts'
 import { createNewestKnown } from './positions.ts'
 import { withClient } from './session.ts'
@@ -46,6 +46,8 @@ export interface RecorderStatus {
   /** Failures since the last commit. */
   readonly failures: number
   readonly lastError: string | undefined
+  /** What is wrong just now, in a stable word, and what to do about it; undefined while transactions succeed. */
+  readonly fault: { readonly kind: Trouble; readonly sinceMs: number; readonly next: string } | undefined
   /** Transactions repeated by halves because the database refused something in them. */
   readonly bisected: number
 }
@@ -66,8 +68,11 @@ export interface Recorder<R extends Run> {
 
 const RETRY = { firstMs: 200, maxMs: 15_000 } as const
 const BREAKER_OPENS_AT = 3
-/** Transactions one set may be split into; what is still refused then is set aside in runs instead of single records. */
-const MAX_SPLITS = 256
+/**
+ * What may be spent on looking for single records that are refused; after that, whole runs are set aside. Everybody else
+ * waits meanwhile, so the time counts as well as the number of transactions.
+ */
+const SPLITS = { least: 32, most: 256, forMs: 500 } as const
 
 export function createRecorder<R extends Run>(options: Options): Recorder<R> {
   const { pool, compression, log } = options
@@ -83,7 +88,7 @@ export function createRecorder<R extends Run>(options: Options): Recorder<R> {
   const bisect = async (runs: readonly R[], error: unknown, splits: Splits): Promise<readonly Outcome<R>[]> => {
     bisected += 1
     splits.left -= 1
-    const halves = halve(runs, splits.left <= 0, compression)
+    const halves = halve(runs, isSpent(splits, options.clock.monoMs()), compression)
     if (halves) return [...(await commit(halves[0], splits)), ...(await commit(halves[1], splits))]
     const detail = `${messageOf(error)} (SQLSTATE ${sqlState(error) ?? 'none'})`
     for (const { gateway, first, last } of runs) {
@@ -95,7 +100,10 @@ export function createRecorder<R extends Run>(options: Options): Recorder<R> {
 
   return {
     record: async (runs) => {
-      const outcomes = await commit(inOrder(runs), { left: MAX_SPLITS })
+      const outcomes = await commit(inOrder(runs), {
+        left: SPLITS.most,
+        untilMs: options.clock.monoMs() + SPLITS.forMs,
+      })
       return attempts.stopped() && outcomes.length === 0 ? undefined : mergeOutcomes(outcomes)
     },
     greet: (gateway, hello) => greet(pool, options.clock, gateway, hello),
@@ -119,6 +127,7 @@ function createAttempts<R extends Run>(options: Options) {
   let reconnected = false
   let failures = 0
   let lastError: string | undefined
+  let fault: RecorderStatus['fault']
   let stopped = false
 
   // Behind a new connection may be another server, restored from a backup, that knows less than the one before. What is
@@ -141,15 +150,18 @@ function createAttempts<R extends Run>(options: Options) {
       return commitRuns(client, runs, recording)
     })
     failures = 0
+    fault = undefined
     options.onCommit(committed.tally, clock.monoMs() - startedMs)
     return committed.outcomes
   }
 
   const failed = async (error: unknown) => {
     failures += 1
+    const kind = troubleOf(error)
+    fault = { kind, sinceMs: fault?.sinceMs ?? clock.wallMs(), next: TROUBLE_NEXT[kind] }
     const delayMs = backoffMs(failures - 1, RETRY, options.random)
     const level = failures >= BREAKER_OPENS_AT ? 'error' : 'warn'
-    const said = { event: 'record.retry', failures, delayMs, error: lastError, sqlState: sqlState(error) }
+    const said = { event: 'record.retry', failures, kind, delayMs, error: lastError, sqlState: sqlState(error) }
     log[level](said, 'nothing was recorded and nothing acknowledged; trying again')
     await pause.wait(delayMs)
   }
@@ -178,12 +190,19 @@ function createAttempts<R extends Run>(options: Options) {
       breaker: failures >= BREAKER_OPENS_AT ? ('open' as const) : ('closed' as const),
       failures,
       lastError,
+      fault,
     }),
   }
 }
 
 interface Splits {
   left: number
+  /** Monotonic milliseconds. */
+  readonly untilMs: number
+}
+
+function isSpent({ left, untilMs }: Splits, nowMs: number): boolean {
+  return left <= 0 || (left <= SPLITS.most - SPLITS.least && nowMs > untilMs)
 }
 
 /** Sorted, so that both halves of a set keep each ledger in sequence. */

@@ -22,7 +22,7 @@ export interface TestLedger {
   readonly database: TestDatabase
   readonly pool: Pool
   readonly tallies: Tally[]
-  recorder(): Recorder<Run>
+  recorder(clock?: Clock): Recorder<Run>
   /** Values of the first column. */
   column(sql: string): Promise<unknown[]>
   stop(): Promise<void>
@@ -62,10 +62,10 @@ export async function createTestLedger(): Promise<TestLedger> {
     database,
     pool,
     tallies,
-    recorder: () => {
+    recorder: (clock = testClock) => {
       const made = createRecorder<Run>({
         pool,
-        clock: testClock,
+        clock,
         // Back-offs of a few milliseconds: tests wait for the database, not for chance.
         random: () => 0.01,
         compression: noCompression,
