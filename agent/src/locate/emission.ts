@@ -2,6 +2,7 @@ import type { Heard } from './heard.ts'
 import { CELL, MEDIA, type RoomModel, type Table } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
+import { tablesAt } from './shift.ts'
 
 const {
   size: CELL_SIZE,
@@ -19,9 +20,13 @@ export function logLikelihood(model: RoomModel, room: number, evidence: Evidence
   const weight = model.trust.spots
   const from = indexAt(model.spotStart, room)
   const to = indexAt(model.spotStart, room + 1)
-  const whole = weight < 1 || from === to ? rowLikelihood(model.rooms, room, evidence) : 0
+  const { rooms, spots } = tablesAt(model, evidence.offset.db)
+  const whole = weight < 1 || from === to ? rowLikelihood(rooms, room, evidence) : 0
   if (weight === 0 || from === to) return whole
-  return (1 - weight) * whole + weight * spotLikelihood(model, { from, to }, evidence)
+  return (
+    (1 - weight) * whole +
+    weight * spotLikelihood({ spots, logSpotWeight: model.logSpotWeight }, { from, to }, evidence)
+  )
 }
 
 export interface Evidence {
@@ -55,10 +60,11 @@ export function spotLikelihood(
  * One row of a table against what was heard: a Gaussian per receiver heard, with the tag's unknown offset integrated
  * out (it shifts all receivers alike), and how likely each receiver was to hear it or to miss it.
  */
-export function rowLikelihood({ cells, silence }: Table, row: number, evidence: Evidence): number {
+export function rowLikelihood({ cells, silence, shiftDb }: Table, row: number, evidence: Evidence): number {
   const { heard, receivers: width, heardWeight } = evidence
   const { rounds, trusted, receivers, dbm, medium } = heard
-  const { db, variance } = evidence.offset
+  const { variance } = evidence.offset
+  const db = evidence.offset.db - shiftDb
   const base = row * width
   let power = 0
   let presence = rounds * at(silence, MEDIA * row + medium)

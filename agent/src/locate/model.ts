@@ -1,6 +1,7 @@
 import type { SiteMap, Survey, SurveyTrust } from '@biotrakr/shared'
 
 import { type Cells, cellsOf } from './cells.ts'
+import { depthOf, remaining } from './censored.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { add, at, clamp } from './numbers.ts'
 import { type Passages, passagesOf } from './passages.ts'
@@ -8,7 +9,16 @@ import { emptySpot, type SpotSums } from './spots.ts'
 import { type Sums, sumsFrom } from './sums.ts'
 
 /** Numbers kept per cell of a table, in this order. */
-export const CELL = { mean: 0, precision: 1, halfLogVariance: 2, logHeard: 3, logMissed: 4, size: 5 } as const
+export const CELL = {
+  mean: 0,
+  precision: 1,
+  halfLogVariance: 2,
+  logHeard: 3,
+  logMissed: 4,
+  /** By how much the mean power of what is heard follows the tag's own power, 0-1. */
+  follows: 5,
+  size: 6,
+} as const
 
 /** Bluetooth and RFID (`Layout.medium`). */
 export const MEDIA = 2
@@ -18,6 +28,16 @@ export interface Table {
   readonly cells: Float64Array
   /** Log-likelihood that no receiver of a medium hears one advert, of those listened to: [row * MEDIA + medium]. */
   readonly silence: Float64Array
+  /** Power of the tag that it is made for against that of the survey tag, dB. */
+  readonly shiftDb: number
+}
+
+/** What tables for other powers need as well. */
+export interface Listening {
+  /** Share of adverts that the best receiver of a room hears on average. */
+  readonly reception: number
+  /** 1 = left out, as `listenTo` was told last. */
+  readonly masked: Uint8Array
 }
 
 /** Everything that the engine takes from a site map, made once per map. Rooms have numbers, the last is "outside". */
@@ -42,6 +62,9 @@ export interface RoomModel {
   readonly useful: Uint8Array
   /** Rooms in which each receiver is strong, for maps with many rooms. */
   readonly strongRooms: readonly Int32Array[]
+  readonly listening: Listening
+  /** Tables for tags of other powers, by steps of power; made when first needed (shift.ts). */
+  readonly shifted: Map<number, { readonly rooms: Table; readonly spots: Table }>
 }
 
 /** What the engine trusts without any survey. */
@@ -104,6 +127,8 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
     trust,
     walkingPower: clamp(1.5 * trust.second, 0.4, 1.5),
     restingPower: clamp(0.3 * trust.stay, 0.02, 0.4),
+    listening: { reception: receptionOf(layout, cells), masked: new Uint8Array(receivers) },
+    shifted: new Map(),
     useful: Uint8Array.from(layout.receivers, (_, i) => usefulness(layout, sums, i)),
     strongRooms: layout.receivers.map((_, i) =>
       Int32Array.from(
@@ -115,29 +140,46 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
   }
 }
 
+function receptionOf({ rooms, receivers }: Layout, { heard }: Cells): number {
+  let sum = 0
+  for (let k = 0; k < rooms.length; k++) {
+    let best = 0
+    for (let i = 0; i < receivers.length; i++) best = Math.max(best, at(heard, k * receivers.length + i))
+    sum += best
+  }
+  return clamp(sum / Math.max(1, rooms.length), 0.3, 0.98)
+}
+
 function usefulness(layout: Layout, sums: Sums, i: number): 0 | 1 {
   if ((layout.receiverRoom[i] ?? -1) >= 0) return 1
   const receivers = layout.receivers.length
   return layout.rooms.some((_, k) => at(sums.ticks, k * receivers + i) > 0) ? 1 : 0
 }
 
-function emptyTable(rows: number, receivers: number): Table {
-  return { cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(MEDIA * rows) }
+export function emptyTable(rows: number, receivers: number): Table {
+  return { shiftDb: 0, cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(MEDIA * rows) }
 }
 
 interface Expected {
   readonly mean: number
   readonly variance: number
   readonly heard: number
+  readonly follows: number
 }
 
-function setCell(table: Table, cell: number, { mean, variance, heard }: Expected): void {
+/** A passive tag's floor is that of the tag, and not known. */
+function followsOf({ medium }: Layout, i: number, { mean, variance }: Pick<Expected, 'mean' | 'variance'>): number {
+  return medium[i] === 0 ? remaining(depthOf(mean, Math.sqrt(variance))) : 1
+}
+
+function setCell(table: Table, cell: number, { mean, variance, heard, follows }: Expected): void {
   const base = cell * CELL.size
   table.cells[base + CELL.mean] = mean
   table.cells[base + CELL.precision] = 1 / variance
   table.cells[base + CELL.halfLogVariance] = Math.log(variance) / 2
   table.cells[base + CELL.logHeard] = Math.log(heard)
   table.cells[base + CELL.logMissed] = Math.log1p(-heard)
+  table.cells[base + CELL.follows] = follows
 }
 
 function roomTable(layout: Layout, { mean, variance, heard }: Cells): Table {
@@ -145,9 +187,10 @@ function roomTable(layout: Layout, { mean, variance, heard }: Cells): Table {
   const size = layout.rooms.length * receivers
   const table = emptyTable(layout.rooms.length + 1, receivers)
   for (let cell = 0; cell < size; cell++) {
-    setCell(table, cell, { mean: at(mean, cell), variance: at(variance, cell), heard: at(heard, cell) })
+    const own = { mean: at(mean, cell), variance: at(variance, cell) }
+    setCell(table, cell, { ...own, heard: at(heard, cell), follows: followsOf(layout, cell % receivers, own) })
   }
-  for (let i = 0; i < receivers; i++) setCell(table, size + i, OUTSIDE)
+  for (let i = 0; i < receivers; i++) setCell(table, size + i, { ...OUTSIDE, follows: followsOf(layout, i, OUTSIDE) })
   return table
 }
 
@@ -163,7 +206,10 @@ function spotTables({ layout, spots, cells }: SpotParts): Pick<RoomModel, 'spots
   const ticks = new Float64Array(layout.rooms.length)
   for (const spot of spots) add(ticks, spot.room, spot.ticks)
   spots.forEach((spot, row) => {
-    for (let i = 0; i < receivers; i++) setCell(table, row * receivers + i, spotCell(spot, cells, { i, receivers }))
+    for (let i = 0; i < receivers; i++) {
+      const own = spotCell(spot, cells, { i, receivers })
+      setCell(table, row * receivers + i, { ...own, follows: followsOf(layout, i, own) })
+    }
   })
   let row = 0
   const spotStart = Int32Array.from({ length: layout.rooms.length + 2 }, (_, k) => {
@@ -174,7 +220,11 @@ function spotTables({ layout, spots, cells }: SpotParts): Pick<RoomModel, 'spots
   return { spots: table, spotStart, logSpotWeight }
 }
 
-function spotCell(spot: SpotSums, cells: Cells, { i, receivers }: { i: number; receivers: number }): Expected {
+function spotCell(
+  spot: SpotSums,
+  cells: Cells,
+  { i, receivers }: { i: number; receivers: number },
+): Omit<Expected, 'follows'> {
   const cell = spot.room * receivers + i
   const n = at(spot.heardTicks, i)
   const sum = at(spot.sum, i)
@@ -199,19 +249,20 @@ function firstBelief(layout: Layout, sums: Sums): Float64Array {
 }
 
 /** Sums the silence of every row over the receivers that are listened to. Done anew when one falls out or returns. */
-export function listenTo({ layout, rooms, spots, useful }: RoomModel, masked: Uint8Array): void {
+export function listenTo(model: RoomModel, masked: Uint8Array): void {
+  model.listening.masked.set(masked)
+  for (const tables of [model, ...model.shifted.values()]) {
+    for (const table of [tables.rooms, tables.spots]) sumSilence(model, table)
+  }
+}
+
+export function sumSilence({ layout, useful, listening }: RoomModel, { cells, silence }: Table): void {
   const receivers = layout.receivers.length
-  for (const { cells, silence } of [rooms, spots]) {
-    silence.fill(0)
-    for (let row = 0; row * MEDIA < silence.length; row++) {
-      for (let i = 0; i < receivers; i++) {
-        if (useful[i] !== 1 || masked[i] === 1) continue
-        add(
-          silence,
-          row * MEDIA + (layout.medium[i] ?? 0),
-          at(cells, (row * receivers + i) * CELL.size + CELL.logMissed),
-        )
-      }
+  silence.fill(0)
+  for (let row = 0; row * MEDIA < silence.length; row++) {
+    for (let i = 0; i < receivers; i++) {
+      if (useful[i] !== 1 || listening.masked[i] === 1) continue
+      add(silence, row * MEDIA + (layout.medium[i] ?? 0), at(cells, (row * receivers + i) * CELL.size + CELL.logMissed))
     }
   }
 }

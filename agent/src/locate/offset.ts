@@ -2,6 +2,7 @@ import type { Belief } from './belief.ts'
 import type { Heard } from './heard.ts'
 import { CELL, type RoomModel } from './model.ts'
 import { at, clamp, indexAt } from './numbers.ts'
+import { tablesAt } from './shift.ts'
 
 /** What is known of a tag's transmit power against that of the survey tag: mean and variance, dB. */
 export interface Offset {
@@ -11,7 +12,7 @@ export interface Offset {
 
 const START_VARIANCE = 16
 const LEAST_VARIANCE = 0.49
-const MOST_DB = 15
+const MOST_DB = 25
 const GAIN = 0.15
 const POSSIBLE = 0.01
 /** Batteries age and tags are turned: what was learned is forgotten slowly, dB^2 per second. */
@@ -32,7 +33,8 @@ interface Learning {
 
 /** Learns from how much stronger or weaker the tag sounds than the survey tag would in the rooms where it may be. */
 export function learnOffset(offset: Offset, { model, belief, heard, sure, seconds }: Learning): void {
-  const { cells } = model.rooms
+  const { cells, shiftDb } = tablesAt(model, offset.db).rooms
+  const beyond = offset.db - shiftDb
   const rooms = model.layout.rooms.length
   let distance = 0
   let precision = 0
@@ -43,8 +45,8 @@ export function learnOffset(offset: Offset, { model, belief, heard, sure, second
     for (let n = 0; n < heard.trusted; n++) {
       const cell = (room * model.layout.receivers.length + indexAt(heard.receivers, n)) * CELL.size
       const weight = probability * at(cells, cell + CELL.precision)
-      distance += weight * (at(heard.dbm, n) - offset.db - at(cells, cell + CELL.mean))
-      precision += weight
+      distance += weight * (at(heard.dbm, n) - beyond - at(cells, cell + CELL.mean))
+      precision += weight * at(cells, cell + CELL.follows)
     }
   }
   const trust = GAIN * sure
