@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -48,7 +49,13 @@ interface GatewayWish {
   readonly box?: string
   readonly clock?: Clock
   readonly url?: string
-  readonly keepaliveSeconds?: number
+  /** Bytes of chance in every record, so that it does not become small. */
+  readonly ballast?: number
+}
+
+interface SiteWish {
+  readonly rooms?: readonly string[]
+  readonly tags?: readonly string[]
 }
 
 /** Real broker, real database; ingesters are processes of their own, gateways live in this one. */
@@ -60,13 +67,15 @@ export interface Rig {
   readonly config: string
   folder(name: string): string
   ingester(name: string): Promise<IngesterProcess>
+  /** Runs one command of `biotrakr` or `biotrakr-cloud` from its sources until it ends. @returns what it wrote */
+  command(workspace: 'cloud' | 'agent', words: readonly string[]): Promise<string>
   gateway(name: string, wish?: GatewayWish): Gateway
   /** First column of a query as the superuser. */
   column(sql: string): Promise<unknown[]>
   stop(): Promise<void>
 }
 
-export async function startRig(gateways: readonly string[]): Promise<Rig> {
+export async function startRig(gateways: readonly string[], { rooms = [], tags = [] }: SiteWish = {}): Promise<Rig> {
   const path = mkdtempSync(join(tmpdir(), 'biotrakr-rig-'))
   const database = await createTestDatabase()
   const owner = database.options('owner')
@@ -74,9 +83,9 @@ export async function startRig(gateways: readonly string[]): Promise<Rig> {
     applySite(pool, {
       org: { slug: 'rig', name: 'Rig' },
       facility: { code: 'rig', name: 'Rig', timeZone: 'UTC' },
-      rooms: [{ code: 'R1' }],
+      rooms: ['R1', ...rooms].map((code) => ({ code })),
       gateways: gateways.map((name) => ({ name })),
-      tags: [{ identity: TAG }],
+      tags: [TAG, ...tags].map((identity) => ({ identity })),
     }),
   )
   const broker = await startBroker(path)
@@ -107,6 +116,18 @@ export async function startRig(gateways: readonly string[]): Promise<Rig> {
       const started = await startIngester(name, { path, port, config: writeConfig(port) })
       stops.push(started.kill)
       return started
+    },
+    command: async (workspace, words) => {
+      const child = spawn(process.execPath, programOf(workspace, words), {
+        cwd: ROOT,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      let text = ''
+      child.stdout.on('data', (bytes) => (text += bytes))
+      child.stderr.on('data', (bytes) => (text += bytes))
+      await once(child, 'close')
+      if (child.exitCode !== 0) throw new Error(`${words.join(' ')} ended with ${child.exitCode}: ${text}`)
+      return text
     },
     gateway: (name, wish = {}) => {
       const made = startGateway(name, { folder: join(path, `store-${++folders}`), url: broker.url, ...wish })
@@ -151,7 +172,6 @@ function startGateway(name: string, wish: GatewayWish & { readonly folder: strin
     log: quiet,
     batchRecords: 100,
     ...(box !== undefined && { box }),
-    ...(wish.keepaliveSeconds !== undefined && { keepaliveSeconds: wish.keepaliveSeconds }),
   })
   sync.start()
   let made = 0
@@ -166,7 +186,7 @@ function startGateway(name: string, wish: GatewayWish & { readonly folder: strin
     outbox,
     sync,
     add: (count) => {
-      for (let i = 0; i < count; i++) outbox.append(fixAt(startMs + ++made))
+      for (let i = 0; i < count; i++) outbox.append(fixAt(startMs + ++made, wish.ballast))
       outbox.flush()
       sync.notifyCommitted()
     },
@@ -177,10 +197,11 @@ function startGateway(name: string, wish: GatewayWish & { readonly folder: strin
   }
 }
 
-function fixAt(atMs: number): Fix {
+function fixAt(atMs: number, ballast = 0): Fix {
   const room = 'R1' as RoomId
   const answer = { tag: TAG, room, reason: 'none', method: 'BLE', confidence: 900 } as const
-  return { kind: 'fix', ...answer, atMs, spanMs: 1, mapVersion: 1 }
+  const evidence = ballast > 0 && { evidence: new Uint8Array(randomBytes(ballast)) }
+  return { kind: 'fix', ...answer, ...evidence, atMs, spanMs: 1, mapVersion: 1 }
 }
 
 interface IngesterPlace {
@@ -192,9 +213,10 @@ interface IngesterPlace {
 async function startIngester(name: string, { path, port, config }: IngesterPlace): Promise<IngesterProcess> {
   const logFile = join(path, `${name}.log`)
   const log = openSync(logFile, 'a')
-  const main = join(ROOT, 'cloud/src/main.ts')
-  const args = ['--import', 'tsx', '--conditions=biotrakr:source', main, 'ingest', '--config', config]
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', log, log] })
+  const child = spawn(process.execPath, programOf('cloud', ['ingest', '--config', config]), {
+    cwd: ROOT,
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   const health = async () =>
     (await (
@@ -209,6 +231,11 @@ async function startIngester(name: string, { path, port, config }: IngesterPlace
     if (!isUp) await new Promise((done) => setTimeout(done, 50))
   }
   return { name, health, signal: (signal) => void child.kill(signal), kill: () => end(child) }
+}
+
+/** Arguments of node that run a program from its sources. */
+export function programOf(workspace: 'cloud' | 'agent', words: readonly string[]): string[] {
+  return ['--import', 'tsx', '--conditions=biotrakr:source', join(ROOT, workspace, 'src/main.ts'), ...words]
 }
 
 async function end(child: ChildProcess): Promise<void> {
