@@ -17,6 +17,7 @@ import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from 
 import type { RecordClock } from './record-clock.ts'
 import { stampedOutbox, stampedSync } from './stamped.ts'
 import { createSync, type Sync } from './sync/sync.ts'
+import { createExplainAnswer } from './upkeep/explain-answer.ts'
 import { createLocalApi, type LocalApi } from './upkeep/local-api.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 import { ReceiverWatch } from './upkeep/receiver-health.ts'
@@ -44,7 +45,7 @@ export interface AgentParts {
   readonly witness?: Witness
 }
 
-export interface Witness {
+interface Witness {
   /** @param nowMs event time at which it was taken, wall milliseconds */
   took(reading: Reading, nowMs: number): void
   closed(nowMs: number): void
@@ -89,10 +90,12 @@ export class Agent {
     const { config, clock, eventClock, log, sources } = this.#parts
     this.#outbox = this.#openOutbox()
     this.#sync = this.#openSync(this.#outbox)
-    this.#stream = createWindowStream({ token: apiToken(config.dataDir) })
+    const token = apiToken(config.dataDir)
+    this.#stream = createWindowStream({ token })
     this.#api = createLocalApi({
       ...config.api,
       windows: this.#stream.serve,
+      explain: createExplainAnswer({ token, explain: (tag) => this.#pipeline.explain(tag) }),
       health: () => this.health(),
       metrics: () => metrics.metrics(),
     })

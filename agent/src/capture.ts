@@ -88,7 +88,8 @@ export function* replayCaptures(paths: readonly string[]): Generator<Answer, Rep
   return { gateway, software, startedMs, ...counts, end, beginsLate: file > 1 }
 }
 
-function readHeader(path: string) {
+/** Opens a capture and checks what its run was like. @throws BioTrakrError CAPTURE_UNREADABLE */
+export function readHeader(path: string) {
   const { header, steps } = openCapture(path)
   const next = 'Take a capture of this version of the program.'
   return { header: parseWhole(headerSchema, header, { origin: path, code: 'CAPTURE_UNREADABLE', next }), steps }

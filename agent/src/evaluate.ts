@@ -42,6 +42,20 @@ const FIRST_MS = 1_000_000_000_000
  * @throws BioTrakrError DATASET_UNREADABLE or DATASET_INVALID
  */
 export function evaluateDataset(dir: string, options: EvaluateOptions = {}): Evaluation {
+  const { test, surveyed, surveyTicks } = trainOn(dir, options)
+  const places = readTruePlaces(options.test ?? join(dir, 'test.csv'))
+  const { answers, microsecondsPerTick } = answerAll(surveyed, { test, places }, options)
+  return { name: test.name, surveyTicks, microsecondsPerTick, ...scoreAnswers(answers) }
+}
+
+/**
+ * A data set's test drive, and its site map with what its survey teaches.
+ * @throws BioTrakrError DATASET_UNREADABLE or DATASET_INVALID
+ */
+export function trainOn(
+  dir: string,
+  options: Pick<EvaluateOptions, 'train' | 'test'> = {},
+): { readonly test: Dataset; readonly surveyed: SiteMap; readonly surveyTicks: number } {
   const test = readDataset(dir, { part: 'test', ...(options.test !== undefined && { file: options.test }) })
   const trainFile = options.train ?? join(dir, 'train.csv')
   const train = options.train !== undefined || existsSync(trainFile) ? readDataset(dir, { file: trainFile }) : undefined
@@ -49,9 +63,7 @@ export function evaluateDataset(dir: string, options: EvaluateOptions = {}): Eva
   const map = datasetSiteMap({ ...test, receivers: [...receivers] })
   const survey = train ? surveyWindows(train) : []
   const surveyed: SiteMap = survey.length > 0 ? { ...map, survey: fitSurvey(map, survey) } : map
-  const places = readTruePlaces(options.test ?? join(dir, 'test.csv'))
-  const { answers, microsecondsPerTick } = answerAll(surveyed, { test, places }, options)
-  return { name: test.name, surveyTicks: survey.length, microsecondsPerTick, ...scoreAnswers(answers) }
+  return { test, surveyed, surveyTicks: survey.length }
 }
 
 interface LabelledWindow {

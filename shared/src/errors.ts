@@ -42,6 +42,7 @@ export type ErrorCode =
   | 'PROFILE_INVALID'
   | 'PROFILE_PARAMETER'
   | 'NOT_FOUND'
+  | 'AGENT_REFUSED'
   | 'PORT_IN_USE'
   | 'PORT_ADDRESS'
   | 'PORT_MISSING'

@@ -6,6 +6,8 @@ import { addCalibrateCommand } from './calibrate.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEvaluateCommand } from './evaluate.ts'
+import { addExplainCommand } from './explain.ts'
+import { addOutboxCommand } from './outbox.ts'
 import { addProfilesCommand } from './profiles.ts'
 import { addReadersCommand } from './readers.ts'
 import { addRecordCommand, count, megabytes, oneOf } from './record.ts'
@@ -65,8 +67,10 @@ function program(exitWith: (code: number) => void): Command {
   addCalibrateCommand(biotrakr, exitWith)
   addDecodeCommand(biotrakr)
   addEvaluateCommand(biotrakr)
+  addExplainCommand(biotrakr)
   addSniffCommand(biotrakr)
   addDoctorCommand(biotrakr, exitWith)
+  addOutboxCommand(biotrakr, exitWith)
   addProfilesCommand(biotrakr)
   addReadersCommand(biotrakr)
   addSimulateCommand(biotrakr)

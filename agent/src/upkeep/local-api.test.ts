@@ -3,11 +3,14 @@ import type { AddressInfo } from 'node:net'
 
 import { afterEach, describe, expect, it } from 'vitest'
 
+import { createExplainAnswer } from './explain-answer.ts'
 import { createLocalApi, type LocalApi } from './local-api.ts'
 import { createMetrics } from './metrics.ts'
 import { createWindowStream } from './window-stream.ts'
 
-const stream = createWindowStream({ token: 'secret' })
+const TOKEN = 'secret'
+const HEARD = 'ble:c00000000001'
+const stream = createWindowStream({ token: TOKEN })
 
 let api: LocalApi | undefined
 afterEach(async () => {
@@ -23,6 +26,7 @@ async function startApi(health: { ok: boolean; why?: string }): Promise<string> 
     health: () => health,
     metrics: () => metrics.metrics(),
     windows: stream.serve,
+    explain: createExplainAnswer({ token: TOKEN, explain: (tag) => (tag === HEARD ? { tag, room: 'A' } : undefined) }),
   })
   await api.start()
   return `http://127.0.0.1:${api.port()}`
@@ -42,6 +46,19 @@ describe('the local API', () => {
     expect(text).toContain('biotrakr_agent_readings_total 7')
   })
 
+  it('explains a tag to whoever has the token, and knows nothing of others', async () => {
+    const base = await startApi({ ok: true })
+    const ask = async (tag: string, token: string) => {
+      const headers = { authorization: `Bearer ${token}` }
+      const response = await fetch(`${base}/explain?tag=${encodeURIComponent(tag)}`, { headers })
+      return [response.status, await response.json()]
+    }
+    expect(await ask(HEARD, TOKEN)).toEqual([200, { tag: HEARD, room: 'A' }])
+    expect((await ask(HEARD, 'guessed'))[0]).toBe(401)
+    expect((await ask('ble:c00000000002', TOKEN))[0]).toBe(404)
+    expect((await ask('no tag', TOKEN))[0]).toBe(404)
+  })
+
   it('answers other paths and methods with the reason', async () => {
     const base = await startApi({ ok: true })
     expect((await fetch(`${base}/other`)).status).toBe(404)
@@ -58,6 +75,7 @@ describe('the local API', () => {
       health: () => ({ ok: true }),
       metrics: async () => '',
       windows: stream.serve,
+      explain: () => undefined,
     })
     await expect(second.start()).rejects.toMatchObject({
       code: 'PORT_IN_USE',

@@ -13,6 +13,8 @@ interface LocalApiOptions {
   readonly metrics: () => Promise<string>
   /** Answers requests for the stream of what is heard. */
   readonly windows: (request: IncomingMessage, response: ServerResponse) => void
+  /** Answers requests for why a tag is where it is. */
+  readonly explain: (request: IncomingMessage, response: ServerResponse) => void
 }
 
 export interface LocalApi {
@@ -23,8 +25,8 @@ export interface LocalApi {
   port(): number
 }
 
-/** The agent's own small HTTP server, on loopback only: `/health` (JSON), `/metrics` (Prometheus) and `/windows` (a stream). */
-export function createLocalApi({ host, port, health, metrics, windows }: LocalApiOptions): LocalApi {
+/** The agent's own small HTTP server, on loopback only: `/health` (JSON), `/metrics` (Prometheus), `/windows` (a stream) and `/explain`. */
+export function createLocalApi({ host, port, health, metrics, windows, explain }: LocalApiOptions): LocalApi {
   const server: Server = createServer((request, response) => {
     if (request.method !== 'GET') answer(response, 405, 'text/plain', 'only GET is known here\n')
     else if (request.url === '/health') {
@@ -36,6 +38,7 @@ export function createLocalApi({ host, port, health, metrics, windows }: LocalAp
         () => answer(response, 500, 'text/plain', 'metrics could not be read\n'),
       )
     } else if (request.url === '/windows') windows(request, response)
+    else if (request.url?.startsWith('/explain?')) explain(request, response)
     else answer(response, 404, 'text/plain', 'try /health or /metrics\n')
   })
   server.headersTimeout = 5_000

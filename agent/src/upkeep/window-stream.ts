@@ -72,7 +72,7 @@ export function createWindowStream({ token }: WindowStreamOptions): WindowStream
   }
 }
 
-function isSame(given: string, wanted: string): boolean {
+export function isSame(given: string, wanted: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
