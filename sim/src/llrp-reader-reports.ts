@@ -14,6 +14,8 @@ export interface LlrpFieldTag {
   readonly rssiDbm: number
   /** Protocol control word, 4 hex digits; without it one is made from the EPC's length. */
   readonly pc?: string
+  /** Power at which the antenna begins to read it, dBm; read at any power when absent. */
+  readonly needsDbm?: number
 }
 
 interface Gathered {

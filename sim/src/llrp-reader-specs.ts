@@ -13,6 +13,8 @@ export interface RoSpec {
   readonly start: 'host' | 'immediate' | { readonly periodMs: number }
   /** Antennas of its inventory, empty for all. */
   readonly antennas: ReadonlySet<number>
+  /** What an antenna sends with, dBm; 0 stands for all that are not named. */
+  readonly powersDbm: ReadonlyMap<number, number>
   /** Ends by itself after this time; 0: never. */
   readonly durationMs: number
   /** Report when this many tags are gathered; 0 at the end only; undefined only when asked for. */
@@ -59,6 +61,7 @@ export function readRoSpec(spec: LlrpParameter | undefined, identity: LlrpReader
     state: 'disabled',
     start: startOf(start.fields.trigger, findParameter(start.children, 'PeriodicTriggerValue')?.fields.periodMs),
     antennas: new Set(ai.fields.antennas.filter((antenna) => antenna !== 0)),
+    powersDbm: powersOf(ai, identity),
     durationMs: durations.length === 0 ? 0 : Math.min(...durations),
     ...reportRules(spec),
     startedMs: 0,
@@ -80,6 +83,23 @@ function reportRules({ children }: LlrpParameter): Pick<RoSpec, 'reportEvery' | 
     content: selector?.fields.flags ?? EVERYTHING,
     pc: memory !== undefined && (memory.fields.flags & 0x40) !== 0,
   }
+}
+
+/** What an antenna sends with, dBm; undefined where the host left it to the reader. */
+export function powerFor({ powersDbm }: RoSpec, antenna: number): number | undefined {
+  return powersDbm.get(antenna) ?? powersDbm.get(0)
+}
+
+function powersOf(ai: LlrpParameter, { powersDbm }: LlrpReaderIdentity): ReadonlyMap<number, number> {
+  const powers = new Map<number, number>()
+  for (const { children } of allParameters(ai.children, 'InventoryParameterSpec')) {
+    for (const { fields, children: parts } of allParameters(children, 'AntennaConfiguration')) {
+      const index = findParameter(parts, 'RFTransmitter')?.fields.powerIndex
+      const dbm = index === undefined ? undefined : powersDbm[index - 1]
+      if (dbm !== undefined) powers.set(fields.antenna, dbm)
+    }
+  }
+  return powers
 }
 
 function antennaRefusal(ai: LlrpParameter, { antennas, powersDbm }: LlrpReaderIdentity): Refusal | undefined {

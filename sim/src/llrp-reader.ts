@@ -20,7 +20,15 @@ import {
   statusParameter,
 } from './llrp-reader-answers.ts'
 import { createReportBuffer, type LlrpFieldTag, type ReportBuffer } from './llrp-reader-reports.ts'
-import { createRoSpecStore, type Refusal, type RoSpec, type RoSpecStore, readRoSpec } from './llrp-reader-specs.ts'
+import {
+  createRoSpecStore,
+  powerFor,
+  type Refusal,
+  type RoSpec,
+  type RoSpecStore,
+  readRoSpec,
+} from './llrp-reader-specs.ts'
+import { answersAt } from './reach.ts'
 
 export interface LlrpReaderOptions {
   /** The tags in the field now. */
@@ -324,14 +332,15 @@ class Reader implements LlrpReader {
 
   /** Reads for the time that has passed, then ends the inventory if its time is over. */
   private work(spec: RoSpec): void {
-    const { tags, readsPerSecond } = this.options
+    const { tags, readsPerSecond, random } = this.options
     const ends = spec.durationMs > 0 ? spec.startedMs + spec.durationMs : Number.POSITIVE_INFINITY
     const untilMs = Math.min(this.now.monoMs, ends)
     const due = Math.floor(((untilMs - spec.startedMs) * readsPerSecond) / 1_000)
     const field = tags().filter(({ antenna }) => spec.antennas.size === 0 || spec.antennas.has(antenna))
     const reads = Math.min(due - this.readCount, MAX_READS_AT_ONCE)
     for (let i = 0; i < reads; i++) {
-      if (!this.buffer.read(field, this.now.wallMs)) this.overflow()
+      const answering = field.filter((tag) => answersAt(tag.needsDbm, powerFor(spec, tag.antenna), random))
+      if (!this.buffer.read(answering, this.now.wallMs)) this.overflow()
       const { reportEvery } = spec
       if (reportEvery !== undefined && reportEvery > 0 && this.buffer.size >= reportEvery) this.report(spec)
     }

@@ -1,12 +1,18 @@
 import type { Driver, Fields, FieldValue, ReceivedCommand, TagReport } from '@biotrakr/firmware-profiles'
 import type { Random } from '@biotrakr/shared'
-
+import { answersAt } from './reach.ts'
 import { createTagBuffer } from './reader-buffer.ts'
 import { createSpeech } from './reader-speech.ts'
 
+/** A tag in the field, with what the reader measures of it. */
+export interface FieldTag extends TagReport {
+  /** Power at which the reader begins to read it, dBm; read at any power when absent. */
+  readonly needsDbm?: number
+}
+
 export interface ReaderOptions {
-  /** The tags in the field now, with what the reader measures of each. */
-  tags(): readonly TagReport[]
+  /** The tags in the field now. */
+  tags(): readonly FieldTag[]
   /** Tag reads per second while the radio is on, 0 to 2000. */
   readonly readsPerSecond: number
   /** Chance that 1 to 8 bytes of noise stand in front of a frame, 0 to 1. */
@@ -216,7 +222,7 @@ class Reader implements SimulatedReader {
 
   /** Different tags of the field, in any order. */
   private draw(count: number): readonly TagReport[] {
-    const field = this.field()
+    const field = this.field().filter((tag) => this.answers(tag))
     const drawn: TagReport[] = []
     while (drawn.length < count && field.length > 0) {
       drawn.push(...field.splice(Math.floor(this.options.random() * field.length), 1))
@@ -224,8 +230,13 @@ class Reader implements SimulatedReader {
     return drawn
   }
 
-  private field(): TagReport[] {
+  private field(): FieldTag[] {
     return this.options.tags().filter((tag) => this.speech.reads(tag))
+  }
+
+  private answers({ needsDbm }: FieldTag): boolean {
+    const { powerDbm } = this.state
+    return answersAt(needsDbm, typeof powerDbm === 'number' ? powerDbm : undefined, this.options.random)
   }
 
   /** The reader's clock starts again with each sign of life, as a Mercury reader's does. */
@@ -239,6 +250,7 @@ class Reader implements SimulatedReader {
     this.readsDue -= reads
     for (let n = 0; n < reads; n++) {
       const tag = field[Math.floor(this.options.random() * field.length)]
+      if (tag !== undefined && !this.answers(tag)) continue
       const frame = tag && this.speech.streamed(this.timed(tag), this.layout, this.state)
       if (frame !== undefined) this.say([frame])
     }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import { addDriftCommand } from './calibrate-drift.ts'
 import { addFitCommand } from './calibrate-fit.ts'
+import { addPowerCommand } from './calibrate-power.ts'
 import { addReportCommand } from './calibrate-report.ts'
 import { addSurveyCommand } from './calibrate-survey.ts'
 import { addVersionCommands } from './calibrate-versions.ts'
@@ -22,5 +24,7 @@ export function addCalibrateCommand(biotrakr: Command, exitWith: (code: number) 
   addSurveyCommand(calibrate)
   addFitCommand(calibrate)
   addReportCommand(calibrate, exitWith)
+  addDriftCommand(calibrate, exitWith)
   addVersionCommands(calibrate)
+  addPowerCommand(calibrate, exitWith)
 }

@@ -1,6 +1,6 @@
-import type { Driver, TagReport } from '@biotrakr/firmware-profiles'
+import type { Driver } from '@biotrakr/firmware-profiles'
 import type { Clock, Random } from '@biotrakr/shared'
-import { createLlrpReader, createReader } from '@biotrakr/sim'
+import { createLlrpReader, createReader, type FieldTag } from '@biotrakr/sim'
 
 /** Bytes for one host, or the order to hang up on it. */
 export type DeviceOutput =
@@ -17,7 +17,7 @@ export interface Device {
 
 export interface DeviceOptions {
   /** The tags in the field now, with what the reader measures of each on average. */
-  tags(): readonly TagReport[]
+  tags(): readonly FieldTag[]
   readonly readsPerSecond: number
   readonly noise: number
   readonly clock: Clock
@@ -53,8 +53,9 @@ export function createLineDevice(driver: Driver, options: DeviceOptions): Device
 export function createLlrpDevice({ tags, readsPerSecond, clock, random }: DeviceOptions): Device {
   const field = () =>
     tags().map((tag) => {
-      const { epc, pc, antenna, rssiDbm } = faded(tag, random)
-      return { epc, antenna: antenna ?? 1, rssiDbm: rssiDbm ?? 0, ...(pc === undefined ? {} : { pc }) }
+      const { epc, pc, antenna, rssiDbm, needsDbm } = faded(tag, random)
+      const more = { ...(pc !== undefined && { pc }), ...(needsDbm !== undefined && { needsDbm }) }
+      return { epc, antenna: antenna ?? 1, rssiDbm: rssiDbm ?? 0, ...more }
     })
   const reader = createLlrpReader({ tags: field, readsPerSecond, random })
   const now = () => ({ monoMs: clock.monoMs(), wallMs: clock.wallMs() })
@@ -68,7 +69,7 @@ export function createLlrpDevice({ tags, readsPerSecond, clock, random }: Device
   }
 }
 
-function faded(tag: TagReport, random: Random): TagReport {
+function faded(tag: FieldTag, random: Random): FieldTag {
   const step = Math.round((random() * 2 - 1) * FADING_DB)
   return {
     ...tag,

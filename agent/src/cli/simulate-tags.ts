@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 
-import type { Driver, TagReport } from '@biotrakr/firmware-profiles'
+import type { Driver } from '@biotrakr/firmware-profiles'
 import { BioTrakrError } from '@biotrakr/shared'
+import type { FieldTag } from '@biotrakr/sim'
 import { z } from 'zod'
 
 const hex = z.string().regex(/^(?:[0-9a-f]{2}){1,62}$/i, 'must be 1 to 62 bytes in hex')
@@ -19,6 +20,8 @@ const tagLine = z.strictObject({
   antenna: z.number().int().min(1).max(8).optional(),
   phaseDeg: z.number().int().min(0).max(180).optional(),
   freqKHz: z.number().int().min(840_000).max(960_000).optional(),
+  /** Power at which the reader begins to read it. */
+  needsDbm: z.number().min(-10).max(40).optional(),
 })
 
 /** What a reader measures where the file does not say; raw numbers lie in the middle of what the protocols show. */
@@ -32,7 +35,7 @@ const HOSPITAL_TAGS = ['3414257BF400000000007531', '3014257BF7194E4000001A85', '
  *
  * @throws BioTrakrError USAGE with the line that is wrong
  */
-export function readTags(path: string): TagReport[] {
+export function readTags(path: string): FieldTag[] {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -46,7 +49,7 @@ export function readTags(path: string): TagReport[] {
   })
 }
 
-function tagOf(words: string, place: string): TagReport {
+function tagOf(words: string, place: string): FieldTag {
   const { data, error } = tagLine.safeParse(words.startsWith('{') ? jsonOf(words) : { epc: words })
   if (data === undefined) {
     throw new BioTrakrError(`${place} is no tag: ${z.prettifyError(error).replaceAll('\n', ' ')}`, {
@@ -67,7 +70,7 @@ function jsonOf(words: string): unknown {
 }
 
 /** Tags for a reader that is given none: those of a hospital, or for LF and HF those of the profile's own frames. */
-export function exampleTags(driver?: Driver): TagReport[] {
+export function exampleTags(driver?: Driver): FieldTag[] {
   if (driver === undefined || driver.tagKind === 'epc') return HOSPITAL_TAGS.map((epc) => ({ ...HEARD, epc }))
   const seen = driver.document.golden.flatMap(({ hex: frame, direction }) =>
     direction === 'command' ? [] : driver.decode(Buffer.from(frame.replaceAll(' ', ''), 'hex')).tags,
