@@ -4,11 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { nodeProgram, productRoot } from '@biotrakr/embedded'
-import { SerialPort } from 'serialport'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { hasSocat, itNeeding } from '../needs.ts'
@@ -123,11 +122,10 @@ describe('biotrakr simulate reader', () => {
       expect(await simulate('--profile', 'magicrf-r200', '--pty', link)).toBe(
         `simulated reader magicrf-r200 at ${link}`,
       )
-      const port = new SerialPort({ path: link, baudRate: 115_200 })
-      await once(port, 'open')
-      const host = new Host(port)
+      const terminal = spawn('socat', ['-', `${link},raw,echo=0`], { stdio: ['pipe', 'pipe', 'ignore'] })
+      running.push(terminal)
+      const host = new Host(Duplex.from({ readable: terminal.stdout, writable: terminal.stdin }))
       for (const [sent, told] of sessionOf('magicrf-r200')) await host.ask(sent, `^${told}`)
-      await new Promise((resolve) => port.close(resolve))
     },
     TEST_MS,
   )
