@@ -1,4 +1,4 @@
-import type { Fields } from './driver.ts'
+import type { Fields, TagReport } from './driver.ts'
 
 /** Names of a profile's fields, each with its place in a cursor. */
 export interface Slots {
@@ -39,10 +39,8 @@ export interface Cursor {
   /** Place of byte fields in `bytes`; -1 = not read. */
   readonly starts: Int32Array
   readonly ends: Int32Array
-  /** Places that hold something, in no order, and how many; `isTouched` says of each place whether it is among them. */
-  readonly touched: Int32Array
-  touchedCount: number
-  readonly isTouched: Uint8Array
+  /** Places that may hold something. */
+  filled: readonly number[]
   /** Values of text fields (columns and JSON members). */
   readonly texts: (string | undefined)[]
   /** Whether any text stands there: most protocols have none. */
@@ -53,7 +51,9 @@ export interface Cursor {
   columns: readonly string[]
   json: unknown
   /** Called after each turn of the repeat that holds the tags. */
-  onTurn: (() => boolean) | undefined
+  onTurn: ((cursor: Cursor) => boolean) | undefined
+  /** Reports of the tags in the message. */
+  tags: TagReport[]
 }
 
 export function createCursor(slots: Slots): Cursor {
@@ -66,9 +66,7 @@ export function createCursor(slots: Slots): Cursor {
     raws: new Float64Array(size).fill(Number.NaN),
     starts: new Int32Array(size).fill(-1),
     ends: new Int32Array(size),
-    touched: new Int32Array(size),
-    touchedCount: 0,
-    isTouched: new Uint8Array(size),
+    filled: [],
     texts: new Array<string | undefined>(size).fill(undefined),
     hasTexts: false,
     shown: undefined,
@@ -76,33 +74,26 @@ export function createCursor(slots: Slots): Cursor {
     columns: [],
     json: undefined,
     onTurn: undefined,
+    tags: [],
   }
 }
 
-/** Says that a place now holds something. */
-export function touch(cursor: Cursor, place: number): void {
-  if (cursor.isTouched[place] !== 0) return
-  cursor.isTouched[place] = 1
-  cursor.touched[cursor.touchedCount] = place
-  cursor.touchedCount += 1
-}
-
-/** Forgets what was read: a frame fills few of the places that a profile has. */
-export function resetCursor(cursor: Cursor): void {
-  for (let n = 0; n < cursor.touchedCount; n++) {
-    const place = cursor.touched[n] ?? 0
-    cursor.values[place] = Number.NaN
-    cursor.raws[place] = Number.NaN
-    cursor.starts[place] = -1
-    cursor.isTouched[place] = 0
+/** Forgets what was read, and says what may be filled next: a message fills few of the places that a profile has. */
+export function resetCursor(cursor: Cursor, next: readonly number[]): void {
+  const { values, raws, starts, filled } = cursor
+  for (let n = 0; n < filled.length; n++) {
+    const place = filled[n] as number
+    values[place] = Number.NaN
+    raws[place] = Number.NaN
+    starts[place] = -1
   }
-  cursor.touchedCount = 0
+  cursor.filled = next
   if (cursor.hasTexts) cursor.texts.fill(undefined)
   cursor.hasTexts = false
   cursor.why = ''
 }
 
-/** The same for some places only. */
+/** Forgets what some places hold. */
 export function resetSlots(cursor: Cursor, places: readonly number[]): void {
   for (const place of places) {
     cursor.values[place] = Number.NaN

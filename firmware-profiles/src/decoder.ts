@@ -1,6 +1,6 @@
 import { type Cursor, createCursor, type Slots } from './cursor.ts'
 import type { Decoded, Fields, TagReport, Verdict } from './driver.ts'
-import { compileConditions } from './field-read.ts'
+import { compileConditions } from './field-steps.ts'
 import { compileMessages, type Message, type MessageReader, showFields } from './messages.ts'
 import { numberMap } from './number.ts'
 import { compilePlace, type PlaceBody } from './place.ts'
@@ -29,14 +29,16 @@ interface Parts {
 
 /** A frame, by its place in a block of bytes that is never overwritten; fields are read again when somebody asks. */
 class Frame implements Decoded {
-  readonly verdict: Verdict
-  readonly message: string
-  readonly tags: readonly TagReport[]
-  readonly layout: number
-  readonly error?: NonNullable<Decoded['error']>
-  readonly why?: string
+  declare readonly verdict: Verdict
+  declare readonly message: string
+  declare readonly tags: readonly TagReport[]
+  declare readonly layout: number
+  declare readonly error?: NonNullable<Decoded['error']>
+  declare readonly why?: string
   readonly #parts: Parts
-  readonly #found: Found
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #end: number
 
   constructor(parts: Parts, found: Found) {
     this.verdict = found.verdict
@@ -46,12 +48,13 @@ class Frame implements Decoded {
     if (found.error !== undefined) this.error = found.error
     if (found.why !== undefined) this.why = found.why
     this.#parts = parts
-    this.#found = found
+    this.#bytes = found.bytes
+    this.#start = found.start
+    this.#end = found.end
   }
 
   get frame(): Uint8Array {
-    const { bytes, start, end } = this.#found
-    return bytes.slice(start, end)
+    return this.#bytes.slice(this.#start, this.#end)
   }
 
   get fields(): Fields {
@@ -61,17 +64,17 @@ class Frame implements Decoded {
   /** Reads the fields once more and tests them. */
   fits(test: (cursor: Cursor) => boolean): boolean {
     const { reader, cursor } = this.#parts
-    return this.#placed() && reader.read(cursor, []) !== undefined && test(cursor)
+    return this.#placed() && reader.read(cursor) !== undefined && test(cursor)
   }
 
   #placed(): boolean {
     if (this.verdict === 'garbage') return false
-    const { bytes, start, end } = this.#found
-    return this.#parts.place(bytes, start, end - start) === undefined
+    const start = this.#start
+    return this.#parts.place(this.#bytes, start, this.#end - start, this.layout) === undefined
   }
 }
 
-/** Written out in full wherever one is made: copying members costs more than reading a tag. */
+/** What a frame is made of; written out in full wherever one is made, since copying members costs more than reading a tag. */
 interface Found {
   readonly bytes: Uint8Array
   readonly start: number
@@ -111,13 +114,22 @@ export function compileDecoder(document: ProfileDocument, shape: Shape, slots: S
           why,
         })
       }
-      why = parts.place(bytes, start, total)
+      why = parts.place(bytes, start, total, layout)
       if (why !== undefined) return why
-      const tags: TagReport[] = []
-      const found = reader.read(cursor, tags)
+      const found = reader.read(cursor)
       if (found !== undefined) {
         const { role: verdict, name: message } = found.spec
-        return new Frame(parts, { bytes, start, end, layout, verdict, message, tags, error: errorOf(found), why })
+        return new Frame(parts, {
+          bytes,
+          start,
+          end,
+          layout,
+          verdict,
+          message,
+          tags: cursor.tags,
+          error: errorOf(found),
+          why,
+        })
       }
       const verdict = cursor.why === '' ? 'status' : 'garbage'
       why = cursor.why || UNKNOWN_MESSAGE

@@ -1,203 +1,47 @@
-import { type Cursor, resetSlots, type Shown, type Slots, touch } from './cursor.ts'
-import { hexOf, textOf } from './hex.ts'
-import { columnValue, memberOf } from './line-values.ts'
+import { type Cursor, resetSlots, type Shown, type Slots } from './cursor.ts'
 import {
-  bytesOfInt,
-  compileBits,
-  compileCondition,
-  compileReadInt,
-  compileScale,
-  compileShow,
-  isIntField,
-  numberMap,
-  numberOf,
-} from './number.ts'
-import type {
-  BytesField,
-  ColumnField,
-  Conditions,
-  CondSpec,
-  DerivedField,
-  FieldSpec,
-  FlaggedField,
-  GroupField,
-  IntField,
-  JsonField,
-  RepeatField,
-  SizeSpec,
-  TlvField,
-} from './profile.ts'
-
-/** Reads on from the cursor; false when the frame does not fit, with the reason in `cursor.why`. */
-export type Read = (cursor: Cursor) => boolean
+  bytesStep,
+  compileSize,
+  derivedStep,
+  fault,
+  intStep,
+  otherStep,
+  type Read,
+  readSteps,
+  type Step,
+  setText,
+  stepIf,
+} from './field-steps.ts'
+import { columnValue, memberOf } from './line-values.ts'
+import { bytesOfInt, compileReadInt, isIntField, numberMap, numberOf } from './number.ts'
+import type { ColumnField, FieldSpec, FlaggedField, GroupField, JsonField, RepeatField, TlvField } from './profile.ts'
 
 /** Compiles fields that follow one another. */
 export function compileFields(specs: readonly FieldSpec[], slots: Slots): Read {
-  const reads = specs.map((spec) => compileField(spec, slots))
-  const [only] = reads
-  if (only !== undefined && reads.length === 1) return only
-  return (cursor) => {
-    for (const read of reads) if (!read(cursor)) return false
-    return true
-  }
+  const steps = specs.map((spec) => stepIf(compileStep(spec, slots), spec.if, slots))
+  return (cursor) => readSteps(steps, cursor)
 }
 
-/** Compiles conditions on fields that were read before. */
-export function compileConditions(conditions: Conditions | undefined, slots: Slots): (cursor: Cursor) => boolean {
-  const tests = Object.entries(conditions ?? {}).map(([name, spec]) => compileFits(slots.of(name), spec))
-  const [only] = tests
-  if (only !== undefined && tests.length === 1) return only
-  return (cursor) => {
-    for (const test of tests) if (!test(cursor)) return false
-    return true
-  }
-}
-
-function compileFits(place: number, spec: CondSpec): (cursor: Cursor) => boolean {
-  const test = compileCondition(spec)
-  const needsText = typeof spec === 'object' && ('text' in spec || 'present' in spec)
-  if (!needsText) return (cursor) => test(cursor.values[place] ?? Number.NaN, undefined)
-  return (cursor) => test(cursor.values[place] ?? Number.NaN, textAt(cursor, place))
-}
-
-/** The text in a place: of a column or JSON member, or the bytes as hex; undefined when nothing was read. */
-function textAt(cursor: Cursor, place: number): string | undefined {
-  const text = cursor.texts[place]
-  if (text !== undefined) return text
-  const start = cursor.starts[place] ?? -1
-  return start < 0 ? undefined : hexOf(cursor.bytes, start, cursor.ends[place])
-}
-
-function compileField(spec: FieldSpec, slots: Slots): Read {
-  const read = compileKind(spec, slots)
-  if (spec.if === undefined) return read
-  const fits = compileConditions(spec.if, slots)
-  return (cursor) => !fits(cursor) || read(cursor)
-}
-
-function compileKind(spec: FieldSpec, slots: Slots): Read {
-  if (isIntField(spec)) return compileInt(spec, slots)
+function compileStep(spec: FieldSpec, slots: Slots): Step {
+  if (isIntField(spec)) return intStep(spec, slots)
   switch (spec.type) {
     case 'derived':
-      return compileDerived(spec, slots)
+      return derivedStep(spec, slots)
     case 'hex':
     case 'ascii':
-      return compileBytes(spec, slots)
+      return bytesStep(spec, slots)
     case 'group':
-      return compileGroup(spec, slots)
+      return otherStep(compileGroup(spec, slots))
     case 'repeat':
-      return compileRepeat(spec, slots)
+      return otherStep(compileRepeat(spec, slots))
     case 'flagged':
-      return compileFlagged(spec, slots)
+      return otherStep(compileFlagged(spec, slots))
     case 'tlv':
-      return compileTlv(spec, slots)
+      return otherStep(compileTlv(spec, slots))
     case 'column':
     case 'json':
-      return compileText(spec, slots)
+      return otherStep(compileText(spec, slots))
   }
-}
-
-function fault(cursor: Cursor, why: string): false {
-  cursor.why = why
-  return false
-}
-
-function compileInt(spec: IntField, slots: Slots): Read {
-  const size = bytesOfInt(spec.type)
-  const name = spec.name
-  if (name === undefined) return skip(size)
-  const isByte = spec.type === 'u8'
-  const read = compileReadInt(spec.type, spec.endian)
-  const store = compileStore(spec, { slots, name, size })
-  const why = `${name} beyond the end`
-  return (cursor) => {
-    const { at } = cursor
-    if (at + size > cursor.end) return fault(cursor, why)
-    cursor.at = at + size
-    store(cursor, isByte ? (cursor.bytes[at] ?? 0) : read(cursor.bytes, at))
-    return true
-  }
-}
-
-function skip(size: number): Read {
-  return (cursor) => {
-    cursor.at += size
-    return cursor.at <= cursor.end || fault(cursor, 'a field beyond the end')
-  }
-}
-
-const PLAIN = ['mask', 'shift', 'scale', 'offset'] as const
-
-function compileStore(spec: IntField | DerivedField, options: { slots: Slots; name: string; size: number }) {
-  const { name, size } = options
-  const place = options.slots.of(name)
-  const bits = compileBits(spec)
-  const scale = compileScale(spec)
-  const show = compileShow(spec, size)
-  // Most numbers are taken as they stand: this test costs less than two calls.
-  const isPlain = PLAIN.every((rule) => spec[rule] === undefined)
-  const hidden = spec.hidden === true
-  return (cursor: Cursor, raw: number) => {
-    const part = isPlain ? raw : bits(raw)
-    const value = isPlain ? raw : scale(part)
-    touch(cursor, place)
-    cursor.raws[place] = part
-    cursor.values[place] = value
-    if (cursor.shown !== undefined && !hidden) cursor.shown[name] = show(value, part)
-  }
-}
-
-function compileDerived(spec: DerivedField, slots: Slots): Read {
-  const from = slots.of(spec.from)
-  // The number of bytes decides only how many hex digits are shown.
-  const store = compileStore(spec, { slots, name: spec.name ?? '', size: 1 })
-  return (cursor) => {
-    const raw = cursor.raws[from] ?? Number.NaN
-    if (!Number.isNaN(raw)) store(cursor, raw)
-    return true
-  }
-}
-
-type Size = (cursor: Cursor) => number
-
-/** Bytes a size comes to, or less than 0 when it cannot be. */
-function compileSize(spec: SizeSpec, slots: Slots): Size {
-  if (typeof spec === 'number') return () => spec
-  if ('toEnd' in spec) return (cursor) => cursor.end - spec.toEnd - cursor.at
-  const place = slots.of(spec.ref)
-  const { add = 0, unit = 'bytes' } = spec
-  return (cursor) => {
-    const count = cursor.values[place] ?? Number.NaN
-    if (!(count >= 0)) return -1
-    if (unit === 'bytes') return count + add
-    return (unit === 'words' ? 2 * count : Math.ceil(count / 8)) + add
-  }
-}
-
-function compileBytes(spec: BytesField, slots: Slots): Read {
-  const size = compileSize(spec.size, slots)
-  const { name } = spec
-  const place = name === undefined ? -1 : slots.of(name)
-  const ascii = spec.type === 'ascii'
-  const why = `${name ?? 'a field'} beyond the end`
-  return (cursor) => {
-    const start = cursor.at
-    const end = start + size(cursor)
-    if (!(end >= start && end <= cursor.end)) return fault(cursor, why)
-    cursor.at = end
-    if (name === undefined) return true
-    touch(cursor, place)
-    cursor.starts[place] = start
-    cursor.ends[place] = end
-    if (ascii) setText(cursor, place, textOf(cursor.bytes, start, end))
-    if (cursor.shown !== undefined && spec.hidden !== true) cursor.shown[name] = textAt(cursor, place) ?? ''
-    return true
-  }
-}
-
-function setText(cursor: Cursor, place: number, text: string): void {
-  cursor.texts[place] = text
-  cursor.hasTexts = true
 }
 
 function compileGroup(spec: GroupField, slots: Slots): Read {
@@ -227,7 +71,7 @@ function compileRepeat(spec: RepeatField, slots: Slots): Read {
     const before = cursor.at
     resetSlots(cursor, places)
     cursor.shown = shown
-    if (!inner(cursor) || cursor.onTurn?.() === false) return false
+    if (!inner(cursor) || cursor.onTurn?.(cursor) === false) return false
     // A turn that reads nothing would never end, or say a thousand times what was not sent.
     return cursor.at > before || fault(cursor, why)
   }
@@ -316,7 +160,6 @@ function compileText(spec: ColumnField | JsonField, slots: Slots): Read {
     const value = columnValue(said, spec.as)
     if (value === undefined) return fault(cursor, `${name} is not ${spec.as}`)
     if (typeof value === 'number') {
-      touch(cursor, place)
       cursor.values[place] = value
       cursor.raws[place] = value
     } else {

@@ -1,6 +1,6 @@
 import { type Cursor, resetCursor, type Shown, type Slots } from './cursor.ts'
-import type { TagReport } from './driver.ts'
-import { compileConditions, compileFields, type Read } from './field-read.ts'
+import { compileFields, namesIn } from './field-read.ts'
+import { compileConditions, type Read } from './field-steps.ts'
 import { compileCondition } from './number.ts'
 import type { Conditions, FieldSpec, MessageSpec, ProfileDocument } from './profile.ts'
 import { compileTag, type ReadTag } from './tags.ts'
@@ -15,35 +15,85 @@ export interface Message {
   /** Reads the fields behind the header; false with `cursor.why` when they do not fit. */
   readonly read: Read
   readonly tag: ReadTag | undefined
+  /** Adds the tag that was read to the cursor's; false when it is none. */
+  readonly collect: Read
+  /** Each turn of a repeat is a tag. */
+  readonly inTurns: boolean
+  /** Every place that header and fields may fill. */
+  readonly places: readonly number[]
 }
 
 export interface MessageReader {
-  /** Reads the body the cursor stands on. Undefined: no message of the profile, or `cursor.why` says what is wrong. */
-  read(cursor: Cursor, tags: TagReport[]): Message | undefined
+  /**
+   * Reads the body the cursor stands on, and its tags into `cursor.tags`. Undefined: no message of the profile, or
+   * `cursor.why` says what is wrong.
+   */
+  read(cursor: Cursor): Message | undefined
 }
 
 /** Compiles header and messages of a profile. Every name gets its slot here: make cursors afterwards. */
 export function compileMessages(document: ProfileDocument, slots: Slots): MessageReader {
-  const header = compileFields(document.header ?? [], slots)
-  const messages = document.messages.map((spec) => compileMessage(spec, slots))
+  const headerFields = document.header ?? []
+  const header = compileFields(headerFields, slots)
+  const headerPlaces = namesIn(headerFields).map((name) => slots.of(name))
+  const messages = document.messages.map((spec) => compileMessage(spec, headerPlaces, { slots }))
+  const candidates = compileCandidates(document, messages, slots)
   return {
-    read(cursor, tags) {
+    read(cursor) {
       const { at: body, end, shown } = cursor
-      resetCursor(cursor)
+      resetCursor(cursor, headerPlaces)
+      cursor.tags = NO_TAGS
       if (!header(cursor)) return undefined
       let why = ''
-      for (const message of messages) {
+      for (const message of candidates(cursor)) {
         if (!message.matches(cursor, body)) continue
-        if (readMessage(message, cursor, tags)) return message
+        cursor.filled = message.places
+        if (readMessage(message, cursor)) return message
         // A later message may describe the same frame with other fields; if none does, the first says what is wrong.
         why ||= cursor.why
-        startAgain(cursor, tags, { body, end, shown })
+        startAgain(cursor, { body, end, shown })
+        resetCursor(cursor, headerPlaces)
         header(cursor)
       }
       cursor.why = why
       return undefined
     },
   }
+}
+
+/** Never added to. */
+const NO_TAGS: Cursor['tags'] = []
+
+type Candidates = (cursor: Cursor) => readonly Message[]
+
+/**
+ * Messages that a frame can be, in the profile's order: by the byte of the header on which most of them depend, so that the
+ * others' conditions need not be looked at.
+ */
+function compileCandidates(document: ProfileDocument, messages: readonly Message[], slots: Slots): Candidates {
+  const key = keyByte(document)
+  if (key === undefined) return () => messages
+  const place = slots.of(key)
+  const conditions = messages.map(({ spec }) => spec.when?.[key])
+  const byValue = Array.from({ length: 256 }, (_, value) =>
+    messages.filter((_message, n) => {
+      const condition = conditions[n]
+      return condition === undefined || compileCondition(condition)(value, undefined)
+    }),
+  )
+  return (cursor) => byValue[cursor.values[place] ?? Number.NaN] ?? messages
+}
+
+/** A byte of the header, taken as it stands. */
+function keyByte({ header = [], messages }: ProfileDocument): string | undefined {
+  const asked = (name: string) => messages.filter(({ when }) => when?.[name] !== undefined).length
+  const bytes = header.flatMap((spec) => {
+    const isAsItStands =
+      spec.type === 'u8' &&
+      [spec.if, spec.mask, spec.shift, spec.scale, spec.offset].every((rule) => rule === undefined)
+    return isAsItStands && spec.name !== undefined && asked(spec.name) > 0 ? [spec.name] : []
+  })
+  return bytes.toSorted((a, b) => asked(b) - asked(a))[0]
 }
 
 interface Start {
@@ -53,9 +103,8 @@ interface Start {
 }
 
 /** Forgets what a message that does not fit has read. */
-function startAgain(cursor: Cursor, tags: TagReport[], { body, end, shown }: Start): void {
-  resetCursor(cursor)
-  tags.length = 0
+function startAgain(cursor: Cursor, { body, end, shown }: Start): void {
+  cursor.tags = NO_TAGS
   cursor.at = body
   cursor.end = end
   cursor.shown = shown
@@ -66,36 +115,39 @@ function startAgain(cursor: Cursor, tags: TagReport[], { body, end, shown }: Sta
 export function showFields(reader: MessageReader, cursor: Cursor): Shown {
   const shown: Shown = {}
   cursor.shown = shown
-  reader.read(cursor, [])
+  reader.read(cursor)
   cursor.shown = undefined
   return shown
 }
 
-function readMessage(message: Message, cursor: Cursor, tags: TagReport[]): boolean {
-  const { tag, spec } = message
-  const inTurns = tag !== undefined && spec.tagsIn !== undefined
-  cursor.onTurn = inTurns ? () => collect(tag, cursor, tags) : undefined
+function readMessage(message: Message, cursor: Cursor): boolean {
+  const { inTurns, collect, spec } = message
+  cursor.onTurn = inTurns ? collect : undefined
   if (!message.read(cursor)) return false
   if (cursor.at !== cursor.end && spec.trailing !== true) {
     cursor.why = `bytes after the end of ${spec.name}`
     return false
   }
-  return tag === undefined || inTurns || collect(tag, cursor, tags)
+  return message.tag === undefined || inTurns || collect(cursor)
 }
 
-function collect(tag: ReadTag, cursor: Cursor, tags: TagReport[]): boolean {
-  const report = tag(cursor)
-  if (report === undefined) return false
-  tags.push(report)
-  return true
+function compileCollect(tag: ReadTag | undefined): Read {
+  return (cursor) => {
+    const report = tag?.(cursor)
+    if (report === undefined) return false
+    if (cursor.tags === NO_TAGS) cursor.tags = [report]
+    else cursor.tags.push(report)
+    return true
+  }
 }
 
-function compileMessage(spec: MessageSpec, slots: Slots): Message {
-  const { bodyLength } = spec
+function compileMessage(spec: MessageSpec, headerPlaces: readonly number[], { slots }: { slots: Slots }): Message {
+  const { bodyLength, fields = [] } = spec
   const min = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.min ?? 0)
   const max = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.max ?? Number.POSITIVE_INFINITY)
   const fits = compileConditions(spec.when, slots)
   const bytesFit = compileBytesFit(spec.bytes)
+  const tag = spec.tag === undefined ? undefined : compileTag(spec.tag, slots)
   return {
     spec,
     errorPlace: spec.errorCode === undefined ? -1 : slots.of(spec.errorCode),
@@ -103,8 +155,11 @@ function compileMessage(spec: MessageSpec, slots: Slots): Message {
       const length = cursor.end - body
       return length >= min && length <= max && fits(cursor) && bytesFit(cursor, body)
     },
-    read: compileFields(spec.fields ?? [], slots),
-    tag: spec.tag === undefined ? undefined : compileTag(spec.tag, slots),
+    read: compileFields(fields, slots),
+    tag,
+    collect: compileCollect(tag),
+    inTurns: tag !== undefined && spec.tagsIn !== undefined,
+    places: [...new Set([...headerPlaces, ...namesIn(fields).map((name) => slots.of(name))])],
   }
 }
 

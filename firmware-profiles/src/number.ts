@@ -83,6 +83,7 @@ export function compileBits(rules: NumberRules): (raw: number) => number {
 export function compileScale(rules: NumberRules): (bits: number) => number {
   const { scale = 1, offset = 0 } = rules
   if (scale === 1 && offset === 0) return (bits) => bits
+  if (Number.isInteger(scale) && Number.isInteger(offset)) return (bits) => bits * scale + offset
   return (bits) => Math.round((bits * scale + offset) * 1e6) / 1e6
 }
 
@@ -120,25 +121,34 @@ export type Test = (value: number, text: string | undefined) => boolean
 
 /** A condition on one value; NaN and undefined stand for a field that was not read. */
 export function compileCondition(spec: CondSpec): Test {
-  if (typeof spec === 'number' || typeof spec === 'string') {
-    const wanted = numberOf(spec)
-    return (value) => value === wanted
+  if (isRange(spec)) {
+    const { min, max } = boundsOf(spec)
+    return (value) => value >= min && value <= max
   }
   if (isList(spec)) {
-    const wanted = spec.map(numberOf)
-    return (value) => wanted.includes(value)
+    const wanted = new Set(spec.map(numberOf))
+    return (value) => wanted.has(value)
   }
   if ('text' in spec) return (_value, text) => text !== undefined && spec.text.includes(text)
   if ('present' in spec) return (value, text) => (!Number.isNaN(value) || text !== undefined) === spec.present
-  if ('mask' in spec) {
-    const mask = numberOf(spec.mask)
-    if (spec.eq === undefined) return (value) => (value & mask) !== 0
-    const wanted = numberOf(spec.eq)
-    return (value) => !Number.isNaN(value) && (value & mask) >>> 0 === wanted
-  }
-  const min = spec.min === undefined ? -Infinity : numberOf(spec.min)
-  const max = spec.max === undefined ? Infinity : numberOf(spec.max)
-  return (value) => value >= min && value <= max
+  const mask = numberOf(spec.mask)
+  if (spec.eq === undefined) return (value) => (value & mask) !== 0
+  const wanted = numberOf(spec.eq)
+  return (value) => !Number.isNaN(value) && (value & mask) >>> 0 === wanted
+}
+
+type Range = Num | { readonly min?: Num; readonly max?: Num }
+
+/** Whether a condition is no more than a least and a greatest value. */
+export function isRange(spec: CondSpec): spec is Range {
+  if (typeof spec === 'number' || typeof spec === 'string') return true
+  return !isList(spec) && !('text' in spec) && !('present' in spec) && !('mask' in spec)
+}
+
+/** Least and greatest value that fit. */
+export function boundsOf(spec: Range): { readonly min: number; readonly max: number } {
+  const { min = -Infinity, max = Infinity } = typeof spec === 'object' ? spec : { min: spec, max: spec }
+  return { min: numberOf(min), max: numberOf(max) }
 }
 
 function isList(spec: CondSpec): spec is readonly Num[] {

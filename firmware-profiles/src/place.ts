@@ -4,19 +4,25 @@ import type { FramingSpec } from './profile.ts'
 import type { Shape } from './shape.ts'
 
 /** Puts the cursor on the body of a frame, or says why the frame has none. */
-export type PlaceBody = (bytes: Uint8Array, start: number, total: number) => string | undefined
+export type PlaceBody = (bytes: Uint8Array, start: number, total: number, layout: number) => string | undefined
 
 /** Compiles where fields are read: bytes of the frame, bytes a line spells, its columns, or its JSON. */
 export function compilePlace(framing: FramingSpec, shape: Shape, cursor: Cursor): PlaceBody {
   if (framing.kind === 'line' || framing.kind === 'jsonLine') return compilePlaceLine(framing, cursor)
-  return (bytes, start, total) => {
-    const layout = shape.layoutOf(bytes, start)
+  const layouts = Array.from({ length: shape.layouts }, (_, layout) => ({
+    from: shape.bodyFrom(layout),
+    to: shape.bodyTo(layout),
+  }))
+  return (bytes, start, total, layout) => {
+    const { from, to } = layouts[layout] ?? WHOLE
     cursor.bytes = bytes
-    cursor.at = start + shape.bodyFrom(layout)
-    cursor.end = start + total + shape.bodyTo(layout)
+    cursor.at = start + from
+    cursor.end = start + total + to
     return cursor.at > cursor.end ? 'a frame without a body' : undefined
   }
 }
+
+const WHOLE = { from: 0, to: 0 }
 
 type LineFraming = Extract<FramingSpec, { readonly kind: 'line' | 'jsonLine' }>
 

@@ -63,16 +63,8 @@ function lengthShape(framing: FramingSpec & { kind: 'length' }, side: 'reply' | 
   return {
     idle: NO_IDLE,
     measure:
-      measures.length === 1 && only !== undefined
-        ? only
-        : (bytes, at, end) => firstThatFits(measures, { bytes, at, end }),
-    layoutOf: (bytes, at) =>
-      starts.length === 1
-        ? 0
-        : Math.max(
-            0,
-            starts.findIndex((start) => startsAt(start, { bytes, at, end: bytes.length }) === 1),
-          ),
+      measures.length === 1 && only !== undefined ? only : (bytes, at, end) => firstThatFits(measures, bytes, at, end),
+    layoutOf: starts.length === 1 ? () => 0 : (bytes, at) => firstThatStarts(starts, bytes, at),
     dropLine: false,
     max: framing.max,
     layouts: framing.layouts.length,
@@ -81,22 +73,31 @@ function lengthShape(framing: FramingSpec & { kind: 'length' }, side: 'reply' | 
   }
 }
 
+function firstThatStarts(starts: readonly Uint8Array[], bytes: Uint8Array, at: number): number {
+  for (let n = 0; n < starts.length; n++) {
+    if (startsAt(starts[n] ?? NO_BYTES, bytes, at, bytes.length) === 1) return n
+  }
+  return 0
+}
+
+const NO_BYTES = new Uint8Array(0)
+
 interface Place {
   readonly bytes: Uint8Array
   readonly at: number
   readonly end: number
 }
 
-function firstThatFits(measures: readonly Measure[], { bytes, at, end }: Place): number {
-  for (const measure of measures) {
-    const length = measure(bytes, at, end)
+function firstThatFits(measures: readonly Measure[], bytes: Uint8Array, at: number, end: number): number {
+  for (let n = 0; n < measures.length; n++) {
+    const length = (measures[n] as Measure)(bytes, at, end)
     if (length >= 0) return length
   }
   return -1
 }
 
 /** 1 when the bytes stand there, 0 when more are needed, -1 when not. */
-function startsAt(start: Uint8Array, { bytes, at, end }: Place): number {
+function startsAt(start: Uint8Array, bytes: Uint8Array, at: number, end: number): number {
   for (let n = 0; n < start.length; n++) {
     if (at + n >= end) return 0
     if (bytes[at + n] !== start[n]) return -1
@@ -112,11 +113,11 @@ function measureLayout(layout: LayoutSpec, bounds: Bounds, side: 'reply' | 'comm
     layout.length === undefined ? () => layout.fixed ?? bounds.max : compileTotal(layout.length, bounds, side)
   return (bytes, at, end) => {
     if (first >= 0 && bytes[at] !== first) return -1
-    const fits = start.length > 1 ? startsAt(start, { bytes, at, end }) : 1
+    const fits = start.length > 1 ? startsAt(start, bytes, at, end) : 1
     if (fits <= 0) return fits
     const length = total(bytes, at, end)
     if (length <= 0 || at + length > end || tail.length === 0) return length
-    return startsAt(tail, { bytes, at: at + length - tail.length, end }) === 1 ? length : -1
+    return startsAt(tail, bytes, at + length - tail.length, end) === 1 ? length : -1
   }
 }
 
@@ -138,11 +139,11 @@ function delimitedShape(framing: FramingSpec & { kind: 'delimited' }): Shape {
   const start = knownHex(framing.start)
   const tail = knownHex(framing.end)
   const measure: Measure = (bytes, at, end) => {
-    const fits = startsAt(start, { bytes, at, end })
+    const fits = startsAt(start, bytes, at, end)
     if (fits <= 0) return fits
     const last = Math.min(end, at + framing.max) - tail.length
     for (let where = at + start.length; where <= last; where++) {
-      if (startsAt(tail, { bytes, at: where, end }) !== 1) continue
+      if (startsAt(tail, bytes, where, end) !== 1) continue
       const total = where + tail.length - at
       return total < framing.min ? -1 : total
     }

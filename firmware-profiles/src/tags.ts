@@ -4,19 +4,22 @@ import type { Cursor, Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
 import { hexOfWord } from './hex.ts'
 import { numberHex } from './number-memory.ts'
-import type { RssiSpec, TagSpec } from './profile.ts'
+import type { TagSpec } from './profile.ts'
 
 /** Makes a report of what the cursor has read; undefined when it is none, with the reason in `cursor.why`. */
 export type ReadTag = (cursor: Cursor) => TagReport | undefined
 
 type Draft = { -readonly [key in keyof TagReport]: TagReport[key] }
-type Fill = (cursor: Cursor, tag: Draft) => void
 
 /** Compiles the mapping from fields to a tag report. */
 export function compileTag(spec: TagSpec, slots: Slots): ReadTag {
+  const { band } = spec
   const epc = slots.of(spec.epc)
+  const pc = placeOf(spec.pc, slots)
+  const tagCrc = placeOf(spec.tagCrc?.field, slots)
   const sound = compileSound(spec, slots)
-  const fills = compileFills(spec, slots)
+  const fillSignal = compileSignal(spec, slots)
+  const fillNumbers = compileNumbers(spec, slots)
   return (cursor) => {
     const text = numberAt(cursor, epc)
     if (text === undefined || text === '') {
@@ -25,9 +28,20 @@ export function compileTag(spec: TagSpec, slots: Slots): ReadTag {
     }
     if (!sound(cursor)) return undefined
     const tag: Draft = { epc: text }
-    for (const fill of fills) fill(cursor, tag)
+    if (band !== undefined) tag.band = band
+    const pcWord = pc < 0 ? Number.NaN : at(cursor.raws, pc)
+    if (pcWord >= 0) tag.pc = hexOfWord(pcWord & 0xffff)
+    fillSignal(cursor, tag)
+    fillNumbers?.(cursor, tag)
+    const crcWord = tagCrc < 0 ? Number.NaN : at(cursor.raws, tagCrc)
+    if (crcWord >= 0) tag.tagCrc = hexOfWord(crcWord & 0xffff)
     return tag
   }
+}
+
+/** Place of a field, -1 for none. */
+function placeOf(name: string | undefined, slots: Slots): number {
+  return name === undefined ? -1 : slots.of(name)
 }
 
 /** The tag's number: what a column or a JSON member says, or the bytes as hex. */
@@ -60,58 +74,45 @@ function compileSound(spec: TagSpec, slots: Slots): (cursor: Cursor) => boolean 
   }
 }
 
-function compileFills(spec: TagSpec, slots: Slots): Fill[] {
-  const fills: Fill[] = []
-  if (spec.band !== undefined) fills.push(bandFill(spec.band))
-  if (spec.pc !== undefined) fills.push(wordFill('pc', slots.of(spec.pc)))
-  if (spec.rssi !== undefined) fills.push(rssiFill(spec.rssi, slots.of(spec.rssi.field)))
-  if (spec.antenna !== undefined) fills.push(antennaFill(slots.of(spec.antenna.field), spec.antenna.kind === 'mask'))
-  for (const key of ['phaseDeg', 'freqKHz', 'readerTimeMs'] as const) {
-    const field = spec[key]
-    if (field !== undefined) fills.push(numberFill(key, slots.of(field)))
-  }
-  if (spec.tagCrc !== undefined) fills.push(wordFill('tagCrc', slots.of(spec.tagCrc.field)))
-  return fills
-}
+type Fill = (cursor: Cursor, tag: Draft) => void
 
-function bandFill(band: 'lf' | 'hf'): Fill {
-  return (_cursor, tag) => {
-    tag.band = band
-  }
-}
-
-function wordFill(key: 'pc' | 'tagCrc', place: number): Fill {
+/** Strength and antenna. */
+function compileSignal({ rssi, antenna }: TagSpec, slots: Slots): Fill {
+  const rssiPlace = placeOf(rssi?.field, slots)
+  const isDbm = rssi?.unit === 'dBm'
+  const { scale, offset } = rssi?.dbm ?? { scale: Number.NaN, offset: 0 }
+  const antennaPlace = placeOf(antenna?.field, slots)
+  const isMask = antenna?.kind === 'mask'
   return (cursor, tag) => {
-    const raw = cursor.raws[place] ?? Number.NaN
-    if (raw >= 0) tag[key] = hexOfWord(raw & 0xffff)
-  }
-}
-
-function numberFill(key: 'phaseDeg' | 'freqKHz' | 'readerTimeMs', place: number): Fill {
-  return (cursor, tag) => {
-    const value = cursor.values[place] ?? Number.NaN
-    if (!Number.isNaN(value)) tag[key] = value
-  }
-}
-
-function rssiFill({ unit, dbm }: RssiSpec, place: number): Fill {
-  return (cursor, tag) => {
-    const value = cursor.values[place] ?? Number.NaN
-    if (Number.isNaN(value)) return
-    if (unit === 'dBm') {
-      tag.rssiDbm = value
-      return
+    const value = rssiPlace < 0 ? Number.NaN : at(cursor.values, rssiPlace)
+    if (!Number.isNaN(value)) {
+      if (isDbm) tag.rssiDbm = value
+      else tag.rssiRaw = value
+      if (!Number.isNaN(scale)) tag.rssiDbm = Math.round((value * scale + offset) * 100) / 100
     }
-    tag.rssiRaw = value
-    if (dbm !== undefined) tag.rssiDbm = Math.round((value * dbm.scale + dbm.offset) * 100) / 100
+    if (antennaPlace < 0) return
+    const number = isMask ? antennaOfMask(at(cursor.raws, antennaPlace)) : at(cursor.values, antennaPlace)
+    if (number > 0) tag.antenna = number
   }
 }
 
-function antennaFill(place: number, isMask: boolean): Fill {
+/** What few readers say; undefined for the others. */
+function compileNumbers(spec: TagSpec, slots: Slots): Fill | undefined {
+  const fields = (['phaseDeg', 'freqKHz', 'readerTimeMs'] as const).flatMap((key) => {
+    const name = spec[key]
+    return name === undefined ? [] : [{ key, place: slots.of(name) }]
+  })
+  if (fields.length === 0) return undefined
   return (cursor, tag) => {
-    const value = isMask ? antennaOfMask(cursor.raws[place] ?? 0) : (cursor.values[place] ?? Number.NaN)
-    if (value > 0) tag.antenna = value
+    for (const { key, place } of fields) {
+      const value = at(cursor.values, place)
+      if (!Number.isNaN(value)) tag[key] = value
+    }
   }
+}
+
+function at(numbers: Float64Array, place: number): number {
+  return numbers[place] ?? Number.NaN
 }
 
 /** Number of the only bit, from 1; 0 when there are none or several: then it is not known which antenna it was. */
