@@ -17,7 +17,7 @@ export interface PipelineSettings {
 }
 
 /** What the windows that were closed at one moment gave. */
-export interface Closed {
+interface Closed {
   readonly windows: readonly TagWindow[]
   /** The answer of each window. */
   readonly places: readonly Fix[]

@@ -19,7 +19,7 @@ export interface SourceStatus {
   readonly reader?: ReaderFigures
 }
 
-export interface ReaderFigures {
+interface ReaderFigures {
   /** Whole frames or messages. */
   readonly frames: number
   /** Bytes that belong to no frame, where the protocol has frames to be told from noise. */

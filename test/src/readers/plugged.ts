@@ -94,7 +94,7 @@ function lineSpecimen(driver: Driver, random: Random): Specimen {
 
 /** A stream that ends without a word looks like one without tags, unless the reader tells of its start or its age. */
 function restartShows({ document, lifecycle }: Driver): Specimen['restartShows'] {
-  const { messages, header } = document
+  const { messages, header = [] } = document
   if (lifecycle.inventory !== 'stream' || messages.some(({ role }) => role === 'boot')) return 'at once'
   if (lifecycle.health.length === 0) return 'at once'
   const told = [...messages.flatMap(({ fields = [] }) => fields), ...header]
