@@ -39,9 +39,9 @@ const siteMap: SiteMap = {
 const PUMP = { epc: '3074257BF7194E4000001A85', tag: 'epc:urn:epc:id:sgtin:0614141.812345.6789' as TagId }
 const PATIENT = '2D76451FD4499602D2000000'
 /** Whoever means all patients of one hospital by this, means nobody. */
-const EVERYBODY = 'epc:urn:epc:id:gsrn:0614141.*' as TagId
+const EVERYBODY = 'epc:urn:epc:id:gsrn:9521141.*' as TagId
 /** Every form in which the number could be kept. */
-const FORMS = [/2d76451fd4499602d2/i, /gsrn:0614141\.\d/i, /0614141\D?1234567890/]
+const FORMS = [/2d76451fd4499602d2/i, /gsrn:9521141\.\d/i, /9521141\D?1234567890/]
 
 function tracesIn(text: string): string[] {
   return FORMS.flatMap((form) => form.exec(text)?.[0] ?? [])

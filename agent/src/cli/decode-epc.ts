@@ -8,12 +8,11 @@ export type EpcDescription =
       readonly tagUri?: string
       readonly digitalLink?: string
       readonly personal: boolean
-      /** What follows for the gateway, in words; only of a person's number. */
-      readonly note?: string
     }
   | { readonly error: string }
 
-const PERSONAL_NOTE =
+/** What it means for the gateway that an EPC is personal. */
+export const PERSONAL_NOTE =
   "identifies a person: followed only if the site's allow-list names this very identity, otherwise counted and forgotten"
 
 /** @param text hex with or without blanks; undefined: a line that was too long to be held */
@@ -28,6 +27,5 @@ export function describeEpc(text: string | undefined): EpcDescription {
     ...(tagUri === undefined ? {} : { tagUri }),
     ...(digitalLink === undefined ? {} : { digitalLink }),
     personal,
-    ...(personal && { note: PERSONAL_NOTE }),
   }
 }

@@ -2,7 +2,7 @@ import { BioTrakrError } from '@biotrakr/shared'
 import { type Command, CommanderError } from 'commander'
 
 import { type BleDecodeOptions, decodeBle } from './decode-ble.ts'
-import { describeEpc } from './decode-epc.ts'
+import { describeEpc, PERSONAL_NOTE } from './decode-epc.ts'
 import { createHexReader, decodeFrames, frameLine } from './decode-profile.ts'
 import { inputLines } from './input-lines.ts'
 
@@ -57,6 +57,7 @@ async function decodeEpcs(payload: string, options: DecodeOptions): Promise<void
     const described = describeEpc(text)
     if ('error' in described) refused += 1
     print(described, options)
+    if ('personal' in described && described.personal && !options.json) process.stdout.write(`note: ${PERSONAL_NOTE}\n`)
   }
   if (refused > 0) throw new CommanderError(2, 'biotrakr.refused', `${refused} refused`)
 }
