@@ -103,6 +103,17 @@ export const HOST_SESSIONS: readonly HostSession[] = [
     ],
   },
   {
+    profile: 'chafon-uhfreader288',
+    host: 'a host by the protocol’s document that reads into the buffer; computed by hand',
+    exchanges: [
+      ['09ff180400008014bbca', '0900180000020002'],
+      ['04ff743190', '070074000002'],
+      ['04ff7207f5', '..0072010201'],
+      ['04ff738ee4', '05007300dab7'],
+      ['04ff743190', '070074000000083c'],
+    ],
+  },
+  {
     profile: 'gexin-5a',
     host: 'uhf-reader-ts (quanghiep03198/uhf-reader-ts@a5eba2b), its messages',
     exchanges: [
