@@ -1,3 +1,5 @@
+import { deflateRawSync } from 'node:zlib'
+
 import {
   type DownMessage,
   encodeBatch,
@@ -206,6 +208,50 @@ describe.skipIf(skipWithoutMosquitto)(
       expect(await count('rtls.watermark')).toBe(1)
       expect(ingester.status().unusable).toBe(1)
       expect(await ingester.metrics.metrics()).toContain('biotrakr_ingest_strays_total{code="WIRE_MAGIC"} 1')
+    })
+
+    it('bounds what hostile messages cost: they end in quarantine, as evidence or nowhere, and others go on', async () => {
+      const ingester = await start()
+      const many = fixes(1, 5_000)
+      // A body that inflates to far more than it says: set aside whole, since its run can be believed.
+      const bomb = { ...nodeCompression, deflate: () => deflateRawSync(Buffer.alloc(16 * 1_048_576)) }
+      const inflated = encodeBatch({ gateway: A, epoch: EPOCH, first: 1, last: 5_000, records: many }, bomb)
+      // A run that would close the epoch for ever.
+      const endless = { gateway: A, epoch: EPOCH, first: 5_001, last: 2 ** 50, records: many.slice(0, 3) }
+      await ward.publish(topics.ledger(A), Buffer.from(inflated))
+      await ward.publish(topics.ledger(A), Buffer.from(encodeBatch(endless, nodeCompression)))
+      await ward.publish(topics.hello(A), '['.repeat(200_000))
+      await ward.publish(topics.hello(A), `${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}`)
+      const epochs = Array.from({ length: 10_001 }, () => ({ epoch, first: 1, last: 2 }))
+      await ward.publish(topics.hello(A), JSON.stringify({ software: '1', store: 's', epochs }).slice(0, 250_000))
+      await ward.publish(topics.ledger(A), Buffer.alloc(300_000, 'x'))
+      for (let i = 0; i < 200; i++) await ward.publish(`biotrakr/v1/x${i}/up/hello`, 'junk')
+      await ward.publish(topics.ledger(B), batch(B, 1, fixes(1, 3)))
+      await expect.poll(() => hw(B)).toBe(3)
+      await expect.poll(() => hw(A)).toBe(5_000)
+      const kept = await database.ownerClient.query(
+        `select level, code, first_seq::int as first from rtls.quarantine order by level, code`,
+      )
+      expect(kept.rows).toEqual([
+        { level: 'batch', code: 'WIRE_INFLATE', first: 1 },
+        { level: 'batch', code: 'WIRE_RUN', first: null },
+      ])
+      expect(await rows()).toBe(3)
+      expect(ingester.status()).toMatchObject({ broker: { state: 'up', connects: 1 }, database: { failures: 0 } })
+      expect(ingester.status().unusable).toBeGreaterThanOrEqual(203)
+      await ward.publish(topics.ledger(A), batch(A, 5_001, fixes(1, 2)))
+      await expect.poll(() => hw(A)).toBe(5_002)
+    })
+
+    it('tells a gateway what of it waits in quarantine, in the ack and in every welcome', async () => {
+      await start()
+      const strange = { ...fixes(1, 1)[0], tag: 'dataset:unknown' as TagId } as Fix
+      await ward.publish(topics.ledger(A), batch(A, 1, [...fixes(1, 2), strange]))
+      const run = { first: 3, last: 3, code: 'TAG_UNKNOWN' }
+      await expect.poll(() => ward.said(A, 'ack')).toMatchObject([{ hw: 3, quarantined: [run] }])
+      await hello(A)
+      const quarantined = { total: 1, runs: [{ epoch, ...run }] }
+      await expect.poll(() => ward.said(A, 'welcome')).toMatchObject([{ quarantined, store: 's' }])
     })
 
     it('connects again after the broker was killed, and goes on', async () => {

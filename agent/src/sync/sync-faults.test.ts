@@ -260,7 +260,7 @@ describe('sync and what the centre or the line may do', () => {
     expect(problem()?.code).toBe('BROKER_UNREACHABLE')
   })
 
-  it('notices by its keep-alive that a line has gone dead', async () => {
+  it('notices within 1.5 keep-alives and a second that a line has gone dead', async () => {
     const broker = endLater(await startAedes())
     const sockets: Socket[] = []
     const { url } = await strangerAt((socket) => {
@@ -274,10 +274,10 @@ describe('sync and what the centre or the line may do', () => {
       )
     })
     await centreAt(broker.url)
-    const { sync, problem } = syncAt({ url }, { outbox: arrayOutbox(1), keepaliveSeconds: 1 })
+    const { sync, problem } = syncAt({ url }, { outbox: arrayOutbox(1), keepaliveSeconds: 2 })
     await until('it is idle', () => sync.status().state === 'idle')
     for (const socket of sockets) socket.unpipe().pause()
-    await until('it is noticed', () => sync.status().state === 'connecting')
+    await until('it is noticed', () => sync.status().state === 'connecting', 1.5 * 2_000 + 1_000)
     expect(problem()).toMatchObject({ code: 'BROKER_UNREACHABLE' })
     expect(problem()?.message).toContain('Keepalive timeout')
   })
