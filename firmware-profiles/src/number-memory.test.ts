@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { hexOf } from './hex.ts'
-import { numberHex } from './number-memory.ts'
+import { numberHex, numberMemoryCounters } from './number-memory.ts'
 
 describe('the hex of a tag number', () => {
   it('is that of its bytes, wherever they stand and whatever was read before', () => {
@@ -24,5 +24,16 @@ describe('the hex of a tag number', () => {
   it('tells a number from a longer one with the same beginning', () => {
     const bytes = new Uint8Array(32)
     for (let to = 1; to <= 32; to++) expect(numberHex(bytes, 0, to)).toHaveLength(2 * to)
+  })
+
+  it('counts what is remembered, what is not, and what had to be forgotten', () => {
+    const before = { ...numberMemoryCounters }
+    const numbers = Array.from({ length: 20_000 }, (_, n) => Uint8Array.of(0xe3, 0, n >> 8, n & 0xff))
+    for (const bytes of numbers) numberHex(bytes, 0, 4)
+    numberHex(numbers.at(-1) ?? new Uint8Array(4), 0, 4)
+    const { hits, misses, evictions } = numberMemoryCounters
+    expect({ hits: hits - before.hits, misses: misses - before.misses }).toEqual({ hits: 1, misses: 20_000 })
+    expect(evictions - before.evictions).toBeGreaterThanOrEqual(20_000 - 4_096)
+    expect(evictions).toBeLessThanOrEqual(misses)
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import { hexOf } from './hex.ts'
 import { tagIdOfReport } from './tag-id.ts'
+import { tagMemory } from './tag-memory.ts'
 
 const SGTIN = '3074257BF7194E4000001A85'
 
@@ -33,5 +34,18 @@ describe('the identity of a reported tag', () => {
     const epcs = Array.from({ length: 10_000 }, (_, n) => hexOf(Uint8Array.of(0xaa, n >> 8, n & 0xff, 1)))
     const wrong = [...epcs, ...epcs].filter((epc) => tagIdOfReport({ epc }) !== tagIdFromEpc(epc)?.tag)
     expect(wrong).toEqual([])
+  })
+
+  it('counts what is remembered, what is not, and what had to be forgotten', () => {
+    const { names } = tagMemory
+    const before = { ...names }
+    const epcs = Array.from({ length: 20_000 }, (_, n) => hexOf(Uint8Array.of(0xbb, n >> 8, n & 0xff, 1)))
+    for (const epc of epcs) tagIdOfReport({ epc })
+    for (const epc of epcs.slice(-4_096)) tagIdOfReport({ epc })
+    expect(names.misses - before.misses).toBe(20_000)
+    expect(names.hits - before.hits).toBe(4_096)
+    // At least 4,096 and at most twice as many stay, of those before too.
+    expect(names.evictions - before.evictions).toBeGreaterThanOrEqual(20_000 - 2 * 4_096)
+    expect(names.evictions).toBeLessThanOrEqual(names.misses - 4_096)
   })
 })

@@ -48,6 +48,9 @@ function strangerKind(tag: TagId): 'personalTags' | 'unknownTags' {
   return isPersonalTag(tag) ? 'personalTags' : 'unknownTags'
 }
 
+/** A reading being made, member by member: copying members out of others costs more than all the rest of it. */
+type Draft = { -readonly [key in keyof Reading]: Reading[key] }
+
 const COUNTED_AS = { first: 'firstSightings', repeat: 'repeats' } as const
 
 export interface Readings {
@@ -79,41 +82,47 @@ export function createReadings({ driver, receivers, allow, tagOf, sightings }: R
     counts[why] += 1
   }
 
-  function strength({ rssiDbm, rssiRaw }: TagReport): Pick<Reading, 'rssiDbm' | 'rssiRaw'> {
+  /** Sets the strength, where there is one. */
+  function putStrength(reading: Draft, { rssiDbm, rssiRaw }: TagReport): void {
     if (!isDbm || rssiDbm === undefined) {
       const raw = rssiRaw ?? rssiDbm
-      return raw === undefined ? {} : { rssiRaw: raw }
+      if (raw !== undefined) reading.rssiRaw = raw
+    } else if (isRssi(rssiDbm)) {
+      reading.rssiDbm = rssiDbm
+    } else {
+      counts.impossibleRssi += 1
     }
-    if (isRssi(rssiDbm)) return { rssiDbm }
-    counts.impossibleRssi += 1
-    return {}
   }
 
   return {
     counts,
     from(report, atMs) {
-      const { antenna, phaseDeg, freqKHz, readerTimeMs } = report
+      const { antenna } = report
       const tag = tagOf(report)
       if (tag === undefined) return forget('unusable')
       if (!allow.has(tag)) return forget(strangerKind(tag))
       // A reader with one antenna does not say which.
       const receiver = antenna === undefined ? only : receivers.get(antenna)
       if (receiver === undefined) return forget('unmapped')
-      const signal = strength(report)
-      const isPresence = Object.keys(signal).length === 0 && phaseDeg === undefined
-      const sighting = sightings?.judge(tag, receiver, isPresence) ?? 'news'
+      const reading: Draft = { tag, receiver, atMs, medium: 'RFID' }
+      putStrength(reading, report)
+      putRest(reading, report)
+      const sighting = sightings?.judge(tag, receiver, isPresence(reading)) ?? 'news'
       if (sighting !== 'news') return forget(COUNTED_AS[sighting])
       counts.readings += 1
-      return {
-        tag,
-        receiver,
-        atMs,
-        medium: 'RFID',
-        ...signal,
-        ...(phaseDeg !== undefined && { phaseDeg }),
-        ...(freqKHz !== undefined && { freqKHz }),
-        ...(readerTimeMs !== undefined && { readerTimeMs }),
-      }
+      return reading
     },
   }
+}
+
+/** Sets what few readers say besides. */
+function putRest(reading: Draft, { phaseDeg, freqKHz, readerTimeMs }: TagReport): void {
+  if (phaseDeg !== undefined) reading.phaseDeg = phaseDeg
+  if (freqKHz !== undefined) reading.freqKHz = freqKHz
+  if (readerTimeMs !== undefined) reading.readerTimeMs = readerTimeMs
+}
+
+/** It says that the tag is there and nothing else. */
+function isPresence({ rssiDbm, rssiRaw, phaseDeg }: Reading): boolean {
+  return rssiDbm === undefined && rssiRaw === undefined && phaseDeg === undefined
 }
