@@ -1,6 +1,7 @@
 /** What the launcher, the tests of the whole system and the measurements need of the agent. */
 export { createBleSource } from './acquire/ble-source.ts'
 export { type Dataset, datasetSiteMap, datasetTruth, readDataset, type TruthRow } from './acquire/dataset.ts'
+export { createReadings } from './acquire/reader-readings.ts'
 export { Agent, outboxPath } from './agent.ts'
 export { createLineDevice, createLlrpDevice, type Device, type DeviceOutput } from './cli/simulate-device.ts'
 export { listenTcp, openPty, type Wire } from './cli/simulate-wire.ts'

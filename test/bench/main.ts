@@ -11,13 +11,13 @@ import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchOutbox } from './outbox.ts'
-import { benchRfid } from './rfid.ts'
+import { benchProfile, benchRfid } from './rfid.ts'
 import { benchWards } from './wards.ts'
 import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, ingest, path, agent, rfid, ble (also by piece: ble-load, ble-emergency), and wards.
+Parts: wire, outbox, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), and wards.
 Without a name all but wards, which takes many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
@@ -29,17 +29,20 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   ingest: benchIngest,
   path: benchLedgerPath,
   agent: benchAgentMemory,
-  rfid: async (say) => [...benchEpc(), ...(await benchRfid(say))],
+  rfid: (say) => [...benchEpc(), ...benchRfid(say)],
   ble: benchBle,
   'ble-load': benchBleLoad,
   wards: benchWards,
   'ble-emergency': benchBleEmergency,
 }
 
+/** What follows is the id of a profile. */
+const ONE_PROFILE = 'rfid:'
+
 const ONLY_BY_NAME = new Set(['wards'])
 
 const words = process.argv.slice(2)
-const unknown = words.filter((word) => word !== '--json' && !(word in PARTS))
+const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))
 if (unknown.length > 0) {
   process.stderr.write(`${unknown.includes('--help') ? '' : `unknown: ${unknown.join(', ')}\n`}${HELP}`)
   process.exitCode = unknown.includes('--help') ? 0 : 2
@@ -57,6 +60,9 @@ async function run(json: boolean, wished: readonly string[]): Promise<void> {
     const say: Say = (text) => process.stderr.write(`${name}: ${text}\n`)
     say('measuring')
     figures.push(...(await measure(say)))
+  }
+  for (const word of wished) {
+    if (word.startsWith(ONE_PROFILE)) figures.push(...(await benchProfile(word.slice(ONE_PROFILE.length))))
   }
   process.stdout.write(json ? `${JSON.stringify({ machine: machine(), figures })}\n` : `${table(figures)}\n`)
   if (!figures.every(meetsGoal)) process.exitCode = 1
