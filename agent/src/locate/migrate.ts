@@ -6,6 +6,10 @@ import type { Layout } from './layout.ts'
 import { listenTo } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 
+const HALF = 0.5
+/** Probability that a tag rests whose room is gone from the map. */
+const FOUND_ANEW = 0.3
+
 /** Takes what is known of tags and receivers over to a new site map, by name; what the new map lacks is dropped. */
 export function migrate(from: Engine, to: Engine, tracks: Map<TagId, Track>): void {
   const rooms = renumbered(from.model.layout.rooms, to.model.layout.roomNumber)
@@ -27,16 +31,11 @@ interface Moving {
 
 function moved(old: Track, { to, rooms, receivers }: Moving): Track {
   const track = createTrack(to, old.number)
-  const { belief, motion } = track
-  for (let b = 0; b < old.belief.count; b++) {
-    const room = rooms[indexAt(old.belief.rooms, b)] ?? -1
-    if (room < 0 || belief.count >= belief.rooms.length) continue
-    belief.rooms[belief.count] = room
-    belief.answer[belief.count] = at(old.belief.answer, b)
-    belief.fast[belief.count] = at(old.belief.fast, b)
-    belief.count += 1
-  }
+  const { motion } = track
+  const kept = moveBelief(track, old, rooms)
   Object.assign(motion, { ...old.motion, ...movedReceivers(track, old, receivers) })
+  // Where it rested is gone: it has to be found anew, and quickly.
+  if (kept < HALF) motion.rest = Math.min(motion.rest, FOUND_ANEW)
   Object.assign(track.offset, old.offset)
   track.answer = rooms[old.answer] ?? -1
   track.told = old.told && track.answer >= 0
@@ -44,6 +43,27 @@ function moved(old: Track, { to, rooms, receivers }: Moving): Track {
   track.last = old.last
   track.how = track.answer >= 0 ? old.how : undefined
   return track
+}
+
+/** @returns how much of the belief is in rooms that the new map has; with less than half of it nothing is kept */
+function moveBelief({ belief }: Track, old: Track, rooms: readonly number[]): number {
+  let kept = 0
+  for (let b = 0; b < old.belief.count; b++) {
+    const room = rooms[indexAt(old.belief.rooms, b)] ?? -1
+    if (room < 0 || belief.count >= belief.rooms.length) continue
+    belief.rooms[belief.count] = room
+    belief.answer[belief.count] = at(old.belief.answer, b)
+    belief.fast[belief.count] = at(old.belief.fast, b)
+    kept += at(old.belief.answer, b)
+    belief.count += 1
+  }
+  if (kept < HALF) belief.count = 0
+  for (const values of [belief.answer, belief.fast]) {
+    let total = 0
+    for (let b = 0; b < belief.count; b++) total += at(values, b)
+    for (let b = 0; b < belief.count; b++) values[b] = at(values, b) / total
+  }
+  return kept
 }
 
 function movedReceivers({ motion }: Track, old: Track, receivers: readonly number[]): Track['motion'] {
