@@ -123,6 +123,7 @@ export function isAgentRunning({ api, gateway }: Pick<AgentConfig, 'api' | 'gate
         text += part.slice(0, 100_000)
       })
       response.on('end', () => resolve(text.includes(JSON.stringify(gateway))))
+      response.on('error', () => resolve(false))
     })
     request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(false))
@@ -148,8 +149,10 @@ export function earOfAgent(config: AgentAddress, { clock }: Pick<EarOptions, 'cl
         }
         resolve()
         const lines = createInterface({ input: response })
-        lines.on('line', (line) => onSecond(JSON.parse(line) as HeardNow))
-        lines.on('close', () => onEnd('the agent has stopped; waiting for it to start again'))
+        lines.on('line', (line) => hearLine(line, onSecond))
+        // An agent that dies ends the response with an error, and it always closes.
+        lines.on('error', () => lines.close())
+        response.on('close', () => onEnd('the agent has stopped; waiting for it to start again'))
       })
       request.on('error', (error) => {
         reject(error)
@@ -160,9 +163,11 @@ export function earOfAgent(config: AgentAddress, { clock }: Pick<EarOptions, 'cl
   return {
     words: `the running agent at ${api.host}:${api.port}`,
     async start(onSecond, onTrouble) {
+      let told = ''
       const again = (words: string): void => {
         if (isStopped) return
-        onTrouble(words)
+        if (words !== told) onTrouble(words)
+        told = words
         retry?.cancel()
         retry = clock.after(RETRY_MS, () => {
           listen(onSecond, again).catch((error: unknown) => {
@@ -177,6 +182,15 @@ export function earOfAgent(config: AgentAddress, { clock }: Pick<EarOptions, 'cl
       retry?.cancel()
       hangUp()
     },
+  }
+}
+
+/** The last line of a connection that broke may be half a line. */
+function hearLine(line: string, onSecond: (now: HeardNow) => void): void {
+  try {
+    onSecond(JSON.parse(line) as HeardNow)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
   }
 }
 

@@ -25,6 +25,7 @@ const PLACE_NAMES = [
   'chair',
   'middle of the room',
 ]
+const TRANSIT_NAMES = ['one end', 'other end', 'middle', 'first door', 'last door', 'left wall', 'right wall']
 const PLACES_WANTED = 8
 /** After a door somebody is still walking. */
 const DOOR_SECONDS = 3
@@ -82,10 +83,11 @@ async function walkRoom(parts: WalkParts, room: RoomId): Promise<Turn> {
 }
 
 /** @returns the name of the place */
-function sayPlaceToStand({ journal, terminal, goTo }: WalkParts, room: RoomId): string {
+function sayPlaceToStand({ map, journal, terminal, goTo }: WalkParts, room: RoomId): string {
   const { places } = journal.progress()
   const number = placesIn(places, room).length
-  const name = PLACE_NAMES[number] ?? `place ${number + 1}`
+  const isTransit = map.rooms.find(({ id }) => id === room)?.transit
+  const name = (isTransit ? TRANSIT_NAMES : PLACE_NAMES)[number] ?? `place ${number + 1}`
   goTo?.(room, number)
   const next = verdictOf(places, room).state === 'more' ? '' : '  [n] next room'
   terminal.say(`  Place ${number + 1}: ${terminal.bold(name)}. Stand there, then Enter.${next}`)

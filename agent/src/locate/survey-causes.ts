@@ -195,7 +195,7 @@ function fewPlaces({ room, places }: RoomQuality): Cause | undefined {
   return {
     code: 'few_places',
     cause: `only ${places} ${places === 1 ? 'place was' : 'places were'} surveyed`,
-    next: `Run: biotrakr calibrate survey --room ${room}`,
+    next: `Run: biotrakr calibrate survey --room ${room}, then fit --add`,
   }
 }
 
@@ -206,7 +206,7 @@ function placesDiffer({ room, byPlace }: RoomQuality): Cause | undefined {
   return {
     code: 'places_differ',
     cause: `its places sound different: "${worst.name}" is right in ${percent(worst.sure)}, "${best.name}" in ${percent(best.sure)}`,
-    next: `Survey more places near "${worst.name}": biotrakr calibrate survey --room ${room} --add`,
+    next: `Survey more places near "${worst.name}": biotrakr calibrate survey --room ${room}, then fit --add`,
   }
 }
 
