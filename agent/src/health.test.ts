@@ -11,7 +11,10 @@ const parts = {
   filter: { ...createFilter().counters, weak: 3 },
   unmapped: 0,
   sources: [{ name: 'adapter', state: 'up', detail: 'scanning', readings: 10, errors: 0 }],
-  outbox: { records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, restored: 0, fault: undefined },
+  outbox: {
+    ...{ records: 3, unacknowledged: 1, bytes: 4096, evicted: 0, corrupt: 0, restored: 0, fault: undefined },
+    ...{ damaged: [], isLogMissing: false, evictedBy: { telemetry: 0, sameRoom: 0, roomChange: 0 } },
+  },
   sync: {
     inFlight: 1,
     connects: 1,

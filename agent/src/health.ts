@@ -57,6 +57,7 @@ export function healthOf(parts: HealthParts): AgentHealth {
   }
   problems.push(...parts.sources.flatMap(({ adapters = [] }) => adapters).flatMap(adapterProblems))
   if (parts.outbox.fault) problems.push({ ...parts.outbox.fault, message: parts.outbox.fault.detail })
+  problems.push(...storeProblems(parts.outbox))
   const gone = parts.outbox.evicted + parts.outbox.corrupt
   if (gone > 0) {
     const message = `${gone} records were let go before the centre had them; gap records stand in their place`
@@ -116,6 +117,26 @@ function clockProblems({ clock }: HealthParts): Problem[] {
   ]
 }
 
+function storeProblems({ damaged, isLogMissing }: OutboxStatus): Problem[] {
+  const problems: Problem[] = []
+  const newest = damaged.at(-1)
+  if (newest !== undefined) {
+    problems.push({
+      code: 'OUTBOX_DAMAGED',
+      message: `the store was damaged and a new one was begun; the old one is ${newest}`,
+      next: 'Check the disk; biotrakr outbox export reads what is left in the old one.',
+    })
+  }
+  if (isLogMissing) {
+    problems.push({
+      code: 'OUTBOX_DAMAGED',
+      message: 'the log of the store was removed after a crash: the newest records of then may be missing, uncounted',
+      next: 'Find out what removes files from the data folder; the store itself goes on.',
+    })
+  }
+  return problems
+}
+
 type Adapter = NonNullable<SourceStatus['adapters']>[number]
 
 /** An adapter that others make up for is still one that a person has to see to. */
@@ -161,6 +182,12 @@ export function figures(health: () => AgentHealth): Figure[] {
       name: 'outbox_evicted_total',
       help: 'Records let go because the store was full.',
       read: () => health().outbox.evicted,
+    },
+    {
+      name: 'outbox_evicted_by_rank_total',
+      help: 'Of these by rank; the rest was events that found no place in memory.',
+      by: 'rank',
+      read: () => ({ ...health().outbox.evictedBy }),
     },
     {
       name: 'outbox_corrupt_total',

@@ -1,5 +1,6 @@
 import { type LedgerRecord, seqSpan } from '@biotrakr/shared'
 
+import type { Entry } from './rank.ts'
 import type { Mark, RunStore, Shelved, StoredRun } from './run-store.ts'
 
 /** Stays below the broker's packet limit of 256 KiB: the blobs' bytes are an upper bound of the joined batch's. */
@@ -31,14 +32,14 @@ export function gather<Body>(
   const out: LedgerRecord[] = []
   let next = from
   for (const { run, body } of shelved) {
-    const records = store.unpack(run, mark.epoch, body)
-    if (!records) {
+    const entries = store.unpack(run, mark.epoch, body)
+    if (!entries) {
       if (out.length > 0) break
       // What the centre has confirmed of an unreadable group is not lost, unless it is just being read again.
       const first = Math.max(run.first, Math.min(from, mark.acked + 1))
       return { records: out, last: from - 1, broken: { first, last: run.last, run } }
     }
-    next = take(out, records, { firstSeq: run.first, from, limit })
+    next = take(out, entries, { firstSeq: run.first, from, limit })
   }
   return { records: out, last: next - 1 }
 }
@@ -72,9 +73,9 @@ interface Cut {
 }
 
 /** Adds what lies at or behind `from`, at most `limit` in all. @returns the sequence number behind the last one added */
-function take(out: LedgerRecord[], records: readonly LedgerRecord[], { firstSeq, from, limit }: Cut): number {
+function take(out: LedgerRecord[], entries: readonly Entry[], { firstSeq, from, limit }: Cut): number {
   let seq = firstSeq
-  for (const record of records) {
+  for (const { record } of entries) {
     if (out.length >= limit) break
     const next = seq + seqSpan(record)
     if (next > from) out.push(seq < from && record.kind === 'gap' ? { ...record, count: next - from } : record)

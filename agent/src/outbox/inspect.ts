@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 
 import { BioTrakrError, formatEpoch } from '@biotrakr/shared'
 
+import type { RankCounts } from './rank.ts'
 import { Sqlite } from './sqlite-driver.ts'
 import { readMarks, type StoreRow } from './sqlite-rows.ts'
 import { checkSchema } from './sqlite-schema.ts'
@@ -18,6 +19,7 @@ interface EpochTally {
   /** Sequence numbers evicted or unreadable before they were confirmed, and the fixes among them. */
   readonly lost: number
   readonly lostFixes: number
+  readonly lostRanks: RankCounts
 }
 
 export interface LedgerTally {
@@ -39,7 +41,7 @@ export function inspectOutbox(path: string): LedgerTally {
     checkSchema(db, path)
     return db.transaction(() => {
       const gateway = db.prepare<[], StoreRow>('SELECT * FROM store').get()?.gateway ?? ''
-      const epochs = readMarks(db).map(({ epoch, releasedFromMs, releasedToMs, ...mark }) => ({
+      const epochs = readMarks(db).map(({ epoch, releasedFromMs, releasedToMs, swept, ...mark }) => ({
         epoch: formatEpoch(epoch),
         ...mark,
       }))

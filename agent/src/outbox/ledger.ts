@@ -6,10 +6,11 @@ import {
   type GapReason,
   type GatewayId,
   type LedgerRecord,
-  seqSpan,
 } from '@biotrakr/shared'
 
+import { ALL_KEPT, DISK_FULL, MAKING_ROOM } from './faults.ts'
 import { gather } from './gather.ts'
+import { type Draft, loseRun } from './loss.ts'
 import {
   GROUP_RECORDS,
   type HeldEpoch,
@@ -19,8 +20,15 @@ import {
   type OutboxStatus,
   type Position,
 } from './outbox.ts'
-import { type Draft, loseRun, makeRoom } from './room.ts'
-import type { Mark, NewRun, Opened, RunStore } from './run-store.ts'
+import { addRanks, createRanker, type Entry, NO_RANKS, RANK, type RankCounts } from './rank.ts'
+import { type Stored, storeGroup } from './room.ts'
+import type { Mark, Opened, RunStore, Trouble } from './run-store.ts'
+import { sumOf, timesOf } from './thin.ts'
+
+/** Tags whose room is remembered, to tell a room change from a fix in the same room. */
+const RANKED_TAGS = 20_000
+/** Transactions that one flush may spend on making room, before records wait in memory for the next. */
+const ROUNDS = 8
 
 export interface LedgerOptions {
   readonly gateway: GatewayId
@@ -38,6 +46,7 @@ export interface LedgerOptions {
 interface Overflow {
   readonly count: number
   readonly fixes: number
+  readonly ranks: RankCounts
   readonly fromMs: number
   readonly toMs: number
 }
@@ -50,11 +59,15 @@ export class Ledger<Body> implements Outbox {
   /** Never changed in place: a transaction works on a copy, which takes over when it has committed. */
   #marks: ReadonlyMap<number, Mark>
   #saved: ReadonlyMap<number, Mark>
-  #open: LedgerRecord[] = []
+  #open: Entry[] = []
+  readonly #rank = createRanker({ maxTags: RANKED_TAGS })
   #overflow: Overflow | undefined
   #fault: OutboxFault | undefined
   readonly #damaged: string[] = []
+  #isLogMissing = false
+  #isSick = false
   readonly #lost = { evicted: 0, corrupt: 0, restored: 0 }
+  #lostRanks: RankCounts = NO_RANKS
   #releasedEarly = 0
   #committedFixes = 0
   #strayAcks = 0
@@ -63,18 +76,19 @@ export class Ledger<Body> implements Outbox {
     this.#store = store
     this.#options = options
     this.#opened = opened
-    this.#marks = marksByCounter(opened)
+    this.#marks = new Map()
     this.#saved = this.#marks
-    if (opened.damaged) this.#damaged.push(opened.damaged)
+    this.#begin(opened)
   }
 
   append(record: LedgerRecord): void {
-    this.#open.push(record)
+    this.#open.push({ record, rank: this.#rank(record) })
     if (this.#open.length >= GROUP_RECORDS && !this.#fault) this.flush()
     if (this.#open.length > this.#options.waitingRecords) this.#spill()
   }
 
   flush(): void {
+    if (this.#isSick && !this.#reopen()) return
     // A store found damaged while it was written is replaced on the spot; what waits then goes into the new one.
     if (!this.#drain() && !this.#fault) this.#drain()
   }
@@ -124,9 +138,11 @@ export class Ledger<Body> implements Outbox {
       committedFixes: this.#committedFixes,
       ...this.#lost,
       evicted: this.#lost.evicted + (this.#overflow?.count ?? 0),
+      evictedBy: addRanks(this.#lostRanks, this.#overflow?.ranks ?? NO_RANKS),
       releasedEarly: this.#releasedEarly,
       strayAcks: this.#strayAcks,
       damaged: [...this.#damaged],
+      isLogMissing: this.#isLogMissing,
       fault: this.#fault,
     }
   }
@@ -143,16 +159,44 @@ export class Ledger<Body> implements Outbox {
     this.#overflow = undefined
     while (this.#open.length > 0) {
       const group = this.#open.length > GROUP_RECORDS ? this.#open.slice(0, GROUP_RECORDS) : this.#open
-      if (!this.#commit((draft) => this.#storeGroup(draft, group))) return false
+      if (!this.#place(group)) return false
       this.#open = group === this.#open ? [] : this.#open.slice(group.length)
     }
     const isClean = this.#marks === this.#saved && !this.#fault
     return isClean || this.#commit(() => {})
   }
 
+  /** @returns false when the group is still to be stored */
+  #place(group: readonly Entry[]): boolean {
+    const sinceMs = this.#fault?.sinceMs
+    for (let round = 0; round < ROUNDS; round++) {
+      const outcome: { stored: Stored } = { stored: 'full' }
+      const work = (draft: Draft): void => {
+        outcome.stored = this.#storeGroup(draft, group)
+      }
+      if (!this.#commit(work)) return false
+      const { stored } = outcome
+      if (stored === 'stored') return true
+      if (stored === 'full') return this.#wait(this.#store.isTight() ? DISK_FULL : ALL_KEPT, sinceMs)
+    }
+    return this.#wait(MAKING_ROOM, sinceMs)
+  }
+
+  /** @returns false: records wait in memory */
+  #wait(fault: Omit<OutboxFault, 'sinceMs'>, sinceMs = this.#fault?.sinceMs): false {
+    this.#fault = { ...fault, sinceMs: sinceMs ?? this.#now() }
+    return false
+  }
+
   /** @returns false when nothing was changed, because the store failed */
   #commit(work: (draft: Draft) => void): boolean {
-    const draft: Draft = { marks: new Map(this.#marks), lost: [], releasedEarly: 0, committedFixes: 0 }
+    const draft: Draft = {
+      marks: new Map(this.#marks),
+      lost: [],
+      lostRanks: NO_RANKS,
+      releasedEarly: 0,
+      committedFixes: 0,
+    }
     try {
       this.#store.transact(() => {
         work(draft)
@@ -161,13 +205,13 @@ export class Ledger<Body> implements Outbox {
         }
       })
     } catch (error) {
-      this.#meet(error)
-      return false
+      return this.#meet(error) === 'again' && this.#commit(work)
     }
     this.#marks = draft.marks
     this.#saved = draft.marks
     this.#fault = undefined
     this.#releasedEarly += draft.releasedEarly
+    this.#lostRanks = addRanks(this.#lostRanks, draft.lostRanks)
     this.#committedFixes += draft.committedFixes
     for (const run of draft.lost) {
       this.#lost[run.reason] += run.last - run.first + 1
@@ -176,55 +220,35 @@ export class Ledger<Body> implements Outbox {
     return true
   }
 
-  #storeGroup(draft: Draft, records: readonly LedgerRecord[]): void {
-    const { counter } = this.#opened.epoch
-    const nowMs = this.#now()
-    const run = describe(records, { epoch: counter, first: this.#mark(draft).last + 1, nowMs })
-    const body = this.#store.pack(run, this.#opened.epoch, records)
-    if (!body) {
-      this.#storeParts(draft, records)
-      return
-    }
-    makeRoom(this.#store, draft, { body, terms: { nowMs, graceMs: this.#options.graceMs } })
-    this.#store.insert(run, body)
-    const mark = this.#mark(draft)
-    draft.marks.set(counter, { ...mark, last: run.last, fixes: mark.fixes + run.fixes })
-    draft.committedFixes += run.fixes
-  }
-
-  /** Halves a group that cannot be stored until the record that is to blame stands alone; that one becomes a gap. */
-  #storeParts(draft: Draft, records: readonly LedgerRecord[]): void {
-    const half = records.length >> 1
-    if (half > 0) {
-      this.#storeGroup(draft, records.slice(0, half))
-      this.#storeGroup(draft, records.slice(half))
-      return
-    }
-    const now = this.#now()
-    const count = records.reduce((sum, record) => sum + seqSpan(record), 0)
-    this.#storeLoss(draft, { count, fixes: 0, fromMs: now, toMs: now }, 'corrupt')
+  #storeGroup(draft: Draft, entries: readonly Entry[]): Stored {
+    const { counter: epoch } = this.#opened.epoch
+    const terms = { nowMs: this.#now(), graceMs: this.#options.graceMs }
+    const mayEvict = !this.#store.isTight() || this.#open.length * 2 > this.#options.waitingRecords
+    return storeGroup(this.#store, draft, { entries, epoch, terms, mayEvict })
   }
 
   /** Numbers for records that are lost before they had one are given here, in the transaction that stores the gap. */
-  #storeLoss(draft: Draft, { count, fixes, fromMs, toMs }: Overflow, reason: GapReason): void {
+  #storeLoss(draft: Draft, { count, fixes, ranks, fromMs, toMs }: Overflow, reason: GapReason): void {
     const mark = this.#mark(draft)
     const epoch = mark.epoch.counter
     const first = mark.last + 1
     const last = mark.last + count
     draft.marks.set(epoch, { ...mark, last, fixes: mark.fixes + fixes })
-    const loss = { epoch, first, last, lostFixes: fixes, reason, times: { fromMs, toMs } }
+    const loss = { epoch, first, last, lostFixes: fixes, lostRanks: ranks, reason, times: { fromMs, toMs } }
     loseRun(this.#store, draft, { ...loss, nowMs: this.#now() })
   }
 
   #lower(draft: Draft, mark: Mark, hw: number): void {
     const { counter } = mark.epoch
-    draft.marks.set(counter, { ...mark, acked: hw, first: Math.min(mark.first, hw + 1) })
+    const swept = { join: 0, telemetry: 0, sameRoom: 0, roomChange: 0 }
+    draft.marks.set(counter, { ...mark, acked: hw, first: Math.min(mark.first, hw + 1), swept })
     if (hw + 1 >= mark.first) return
     loseRun(this.#store, draft, {
       epoch: counter,
       first: hw + 1,
       last: mark.first - 1,
       lostFixes: 0,
+      lostRanks: NO_RANKS,
       reason: 'restored',
       times: { fromMs: mark.releasedFromMs, toMs: mark.releasedToMs },
       nowMs: this.#now(),
@@ -241,6 +265,7 @@ export class Ledger<Body> implements Outbox {
         first,
         last,
         lostFixes,
+        lostRanks: run ?? NO_RANKS,
         reason: 'corrupt',
         run,
         nowMs: this.#now(),
@@ -269,32 +294,65 @@ export class Ledger<Body> implements Outbox {
     return undefined
   }
 
+  /** The oldest record of the lowest rank gives way; it has no number yet, and gets one when its gap is stored. */
   #spill(): void {
-    const record = this.#open.shift()
-    if (!record) return
-    const { fromMs, toMs } = timesOf(record, this.#now())
+    let at = 0
+    for (const [i, { rank }] of this.#open.entries()) {
+      if (rank < (this.#open[at]?.rank ?? 0)) at = i
+      if (this.#open[at]?.rank === RANK.telemetry) break
+    }
+    const [spilt] = this.#open.splice(at, 1)
+    if (!spilt) return
+    const { fromMs, toMs } = timesOf(spilt.record, this.#now())
+    const { count, fixes, ranks } = sumOf([spilt])
     const before = this.#overflow
     this.#overflow = {
-      count: (before?.count ?? 0) + seqSpan(record),
-      fixes: (before?.fixes ?? 0) + (record.kind === 'fix' ? 1 : 0),
+      count: (before?.count ?? 0) + count,
+      fixes: (before?.fixes ?? 0) + fixes,
+      ranks: addRanks(before?.ranks ?? NO_RANKS, ranks),
       fromMs: Math.min(before?.fromMs ?? fromMs, fromMs),
       toMs: Math.max(before?.toMs ?? toMs, toMs),
     }
   }
 
   /** Decides what a failure of the store means. @throws the error itself when it is a fault of this program */
-  #meet(error: unknown): void {
+  #meet(error: unknown): Trouble['kind'] {
     const trouble = this.#store.explain(error)
     if (trouble.kind === 'bug') throw error
-    if (trouble.kind === 'waits') {
-      this.#fault = { ...trouble.fault, sinceMs: this.#fault?.sinceMs ?? this.#now() }
-      return
+    if (trouble.kind === 'waits' || trouble.kind === 'sick') this.#wait(trouble.fault)
+    this.#isSick = trouble.kind === 'sick'
+    if (trouble.kind === 'damaged') {
+      const damagedRecords = [...this.#marks.values()].reduce((sum, mark) => sum + mark.last - mark.acked, 0)
+      this.#begin({ ...this.#store.replaceDamaged(error), damagedRecords })
     }
-    this.#opened = this.#store.replaceDamaged(error)
-    this.#marks = marksByCounter(this.#opened)
+    return trouble.kind
+  }
+
+  #reopen(): boolean {
+    try {
+      this.#begin(this.#store.reopen())
+      return true
+    } catch (error) {
+      this.#meet(error)
+      return false
+    }
+  }
+
+  #begin(opened: Opened): void {
+    this.#isSick = false
+    this.#opened = opened
+    this.#marks = marksByCounter(opened)
     this.#saved = this.#marks
     this.#fault = undefined
-    if (this.#opened.damaged) this.#damaged.push(this.#opened.damaged)
+    this.#isLogMissing ||= opened.isLogMissing === true
+    const { damaged, damagedRecords: count = 1 } = opened
+    if (damaged === undefined) return
+    this.#damaged.push(damaged)
+    // What the damaged store held has no numbers in this one: a gap at its start makes the loss known to the centre. A
+    // store whose books cannot be read counts as one record.
+    const now = this.#now()
+    const loss = { count, fixes: 0, ranks: NO_RANKS, fromMs: now, toMs: now }
+    if (count > 0) this.#commit((draft) => this.#storeLoss(draft, loss, 'corrupt'))
   }
 
   /** A status must be had even when the store cannot be read. */
@@ -325,35 +383,4 @@ export class Ledger<Body> implements Outbox {
 
 function marksByCounter({ marks }: Opened): ReadonlyMap<number, Mark> {
   return new Map(marks.map((mark) => [mark.epoch.counter, mark]))
-}
-
-/** Whole milliseconds, whatever the record says: a gap over a bad record must itself be a good one. */
-function timesOf(record: LedgerRecord, nowMs: number): { fromMs: number; toMs: number } {
-  if (record.kind === 'opaque') return { fromMs: nowMs, toMs: nowMs }
-  const [from, to] = record.kind === 'gap' ? [record.fromMs, record.toMs] : [record.atMs, record.atMs]
-  return { fromMs: from >= 0 ? Math.floor(from) : nowMs, toMs: to >= 0 ? Math.ceil(to) : nowMs }
-}
-
-interface Place {
-  readonly epoch: number
-  readonly first: number
-  readonly nowMs: number
-}
-
-function describe(records: readonly LedgerRecord[], { epoch, first, nowMs }: Place): NewRun {
-  let span = 0
-  let fixes = 0
-  let events = 0
-  let from = Number.POSITIVE_INFINITY
-  let to = Number.NEGATIVE_INFINITY
-  for (const record of records) {
-    span += seqSpan(record)
-    if (record.kind === 'fix') fixes++
-    else if (record.kind === 'event') events++
-    const { fromMs, toMs } = timesOf(record, nowMs)
-    from = Math.min(from, fromMs)
-    to = Math.max(to, toMs)
-  }
-  const shape = { records: records.length, fixes, events, gap: undefined }
-  return { epoch, first, last: first + span - 1, ...shape, fromMs: from, toMs: to, storedMs: nowMs }
 }

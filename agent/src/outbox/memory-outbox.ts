@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 
-import type { Clock, GatewayId, LedgerRecord } from '@biotrakr/shared'
+import type { Clock, GatewayId } from '@biotrakr/shared'
 
 import { Ledger } from './ledger.ts'
 import { GROUP_RECORDS, type LostRun, type Outbox } from './outbox.ts'
-import type { Opened, RunStore, Shelved, StoredRun } from './run-store.ts'
+import { type Entry, NO_RANKS } from './rank.ts'
+import type { NewRun, Opened, RunStore, Shelved, StoredRun, Sweep } from './run-store.ts'
 
 export interface MemoryOutboxOptions {
   readonly gateway: GatewayId
@@ -20,17 +21,19 @@ export interface MemoryOutboxOptions {
 export function createMemoryOutbox({ gateway, clock, maxRecords, graceMs = 0, onLost }: MemoryOutboxOptions): Outbox {
   const bound = Math.max(2 * GROUP_RECORDS, maxRecords)
   const epoch = { counter: 1, nonce: randomBytes(8).toString('hex') }
-  const blank = { first: 1, last: 0, acked: 0, fixes: 0, lost: 0, lostFixes: 0, releasedFromMs: 0, releasedToMs: 0 }
+  const swept = { join: 0, telemetry: 0, sameRoom: 0, roomChange: 0 }
+  const books = { fixes: 0, lost: 0, lostFixes: 0, lostRanks: NO_RANKS, releasedFromMs: 0, releasedToMs: 0 }
+  const blank = { first: 1, last: 0, acked: 0, ...books, swept }
   const opened: Opened = { store: randomBytes(16).toString('hex'), epoch, marks: [{ epoch, ...blank }] }
   const options = { gateway, clock, graceMs, bound, waitingRecords: bound, onLost }
   return new Ledger(createMemoryStore(bound), opened, options)
 }
 
-type Records = readonly LedgerRecord[]
+type Entries = readonly Entry[]
 
-function createMemoryStore(maxRecords: number): RunStore<Records> {
+function createMemoryStore(maxRecords: number): RunStore<Entries> {
   /** In sequence order: one epoch is all that a memory outbox ever has. */
-  let shelf: Shelved<Records>[] = []
+  let shelf: Shelved<Entries>[] = []
   let records = 0
   let nextId = 1
 
@@ -40,11 +43,15 @@ function createMemoryStore(maxRecords: number): RunStore<Records> {
     replaceDamaged: (cause) => {
       throw cause
     },
+    reopen: () => {
+      throw new Error('memory does not fail')
+    },
     transact: (work) => work(),
     saveMark: () => {},
     pack: (_run, _epoch, body) => body,
     unpack: (_run, _epoch, body) => body,
     lacksRoom: (body) => records + body.length > maxRecords,
+    sizeOf: (body) => body.length,
     insert(run, body) {
       const row = { run: { ...run, id: nextId++ }, body, bytes: 0 }
       if ((shelf.at(-1)?.run.last ?? 0) < run.first) shelf.push(row)
@@ -56,8 +63,8 @@ function createMemoryStore(maxRecords: number): RunStore<Records> {
         )
       records += body.length
     },
-    replace(run, gap, body) {
-      shelf[indexOf(run)] = { run: { ...gap, id: run.id }, body, bytes: 0 }
+    replace(run, by, body) {
+      shelf[indexOf(run)] = { run: { ...by, id: run.id }, body, bytes: 0 }
       records += body.length - run.records
     },
     remove(run) {
@@ -67,10 +74,20 @@ function createMemoryStore(maxRecords: number): RunStore<Records> {
     *runsFrom(_epoch, seq) {
       for (const row of shelf) if (row.run.last >= seq) yield row
     },
-    oldestGroup: () =>
-      (shelf.find(({ run }) => !run.gap && run.events === 0) ?? shelf.find(({ run }) => !run.gap))?.run,
+    seek(_epoch, behind, sweep) {
+      const row = shelf.find(({ run }) => run.last > behind && concerns(run, sweep))
+      return { first: row?.run.first, seenTo: shelf.at(-1)?.run.last ?? behind }
+    },
+    isTight: () => false,
     bytes: () => 0,
     explain: () => ({ kind: 'bug' }),
     close: () => {},
   }
+}
+
+/** There is nothing to win from joining groups that are counted by their records. */
+function concerns({ gap, telemetry, sameRoom, roomChange }: NewRun, sweep: Sweep): boolean {
+  if (gap !== undefined || sweep === 'join') return false
+  const counts = { telemetry, sameRoom: telemetry + sameRoom, roomChange: telemetry + sameRoom + roomChange }
+  return counts[sweep] > 0
 }

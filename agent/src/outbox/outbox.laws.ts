@@ -3,8 +3,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { type LedgerRecord, seqSpan } from '@biotrakr/shared'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { bulkyFixAt, fixAt, GATEWAY, pressAt, range, START_MS } from './outbox.fixtures.ts'
+import { bulkyFixAt, bulkyKeptAt, fixAt, GATEWAY, mixedAt, pressAt, range, START_MS } from './outbox.fixtures.ts'
 import type { LostRun, Outbox, Position } from './outbox.ts'
+import { NO_RANKS, type RankCounts } from './rank.ts'
 
 /** What every outbox promises, whatever it keeps its records in. */
 export interface Subject {
@@ -273,26 +274,75 @@ function roomLaws(begin: () => Subject, { graceMs, tooManyGroups }: Bounds): voi
     appendAll(outbox, range(0, 200).map(bulkyFixAt))
     outbox.acknowledge(epoch, 150)
     fill(outbox, tooManyGroups)
-    expect(lost[0]).toEqual({ epoch, first: 151, last: 200, reason: 'evicted' })
+    expect(lost[0]).toMatchObject({ epoch, first: 151, reason: 'evicted' })
     expect(readAll(outbox)[0]).toMatchObject({ seq: 151, record: { kind: 'gap', count: outbox.status().evicted } })
   })
 
-  it('evicts groups that hold tag events last', () => {
-    const { outbox } = begin()
-    appendAll(outbox, [pressAt(0), ...range(1, 199).map(bulkyFixAt)])
-    fill(outbox, tooManyGroups)
+  it('lets telemetry go first, then fixes in the same room, then room changes, and events never', () => {
+    const { outbox, lost } = begin()
+    const groups = tooManyGroups * 4
+    const seen: RankCounts[] = []
+    for (const group of range(0, groups)) {
+      for (const i of range(0, 200)) outbox.append(mixedAt(group * 200 + i, kindAt(i)))
+      flushAll(outbox)
+      seen.push(outbox.status().evictedBy)
+    }
+    const { evicted, evictedBy, fault, unacknowledged } = outbox.status()
+    expect(fault).toBeUndefined()
+    // Nothing of a rank goes before all of the rank below it has gone, but for what the newest commits brought.
+    for (const [i, { telemetry, sameRoom, roomChange }] of seen.entries()) {
+      const before = seen[i - 1] ?? NO_RANKS
+      if (sameRoom > before.sameRoom) expect(telemetry).toBeGreaterThanOrEqual(28 * i)
+      if (roomChange > before.roomChange) expect(sameRoom).toBeGreaterThanOrEqual(140 * i - 40)
+    }
+    const total = { telemetry: groups * 28, fixes: groups * 170, events: groups * 2 }
     const read = readAll(outbox)
-    expect(read[0]).toEqual({ seq: 1, record: pressAt(0) })
-    expect(read[200]).toMatchObject({ seq: 201, record: { kind: 'gap' } })
+    const held = tally(read.map(({ record }) => record))
+    expect(held.event).toBe(total.events)
+    expect(held.gap).toBe(evicted)
+    expect(evicted).toBe(evictedBy.telemetry + evictedBy.sameRoom + evictedBy.roomChange)
+    expect(held.sensor).toBe(total.telemetry - evictedBy.telemetry)
+    expect(held.fix).toBe(total.fixes - evictedBy.sameRoom - evictedBy.roomChange)
+    expect(lost.reduce((sum, { first, last }) => sum + last - first + 1, 0)).toBe(evicted)
+    expect(unacknowledged).toBe(groups * 200)
+    expect(evictedBy.roomChange).toBeGreaterThan(0)
   })
 
-  it('evicts events too when there is nothing else', () => {
+  it('keeps every event when nothing else is left, says so, and goes on when there is room', () => {
     const { outbox } = begin()
-    for (const group of range(0, tooManyGroups)) {
-      appendAll(outbox, [pressAt(group), ...range(group * 200, 199).map(bulkyFixAt)])
+    const { epoch } = outbox.status()
+    for (const group of range(0, tooManyGroups * 2)) {
+      appendAll(outbox, range(group * 200, 200).map(bulkyKeptAt))
+      if (outbox.status().fault) break
     }
-    const [gap, next] = readAll(outbox)
-    expect(gap).toMatchObject({ seq: 1, record: { kind: 'gap', count: outbox.status().evicted } })
-    expect(next?.record.kind).toBe('event')
+    expect(outbox.status().fault).toMatchObject({
+      code: 'OUTBOX_FULL',
+      detail: expect.stringContaining('nothing but events'),
+    })
+    const stored = outbox.status().unacknowledged
+    expect(outbox.status()).toMatchObject({ evicted: 0, open: 200 })
+    expect(readAll(outbox).every(({ record }) => record.kind === 'opaque')).toBe(true)
+    outbox.acknowledge(epoch, stored - 200)
+    outbox.flush()
+    expect(outbox.status()).toMatchObject({ fault: undefined, open: 0, evicted: 0, unacknowledged: 400 })
   })
+}
+
+function kindAt(i: number) {
+  if (i < 2) return 'events'
+  if (i < 30) return 'telemetry'
+  return i < 170 ? 'sameRoom' : 'roomChange'
+}
+
+/** Making room may take more than one flush; the agent has one every second. */
+function flushAll(outbox: Outbox): void {
+  for (let n = 0; n < 20 && (n === 0 || outbox.status().fault); n++) outbox.flush()
+}
+
+function tally(records: readonly LedgerRecord[]) {
+  const counts = { fix: 0, sensor: 0, event: 0, gap: 0 }
+  for (const record of records) {
+    if (record.kind in counts) counts[record.kind as keyof typeof counts] += seqSpan(record)
+  }
+  return counts
 }

@@ -1,5 +1,7 @@
 import type { Batch, ErrorCode, GapReason, LedgerRecord } from '@biotrakr/shared'
 
+import type { RankCounts } from './rank.ts'
+
 /** Records in one group: one commit, one encrypted blob. */
 export const GROUP_RECORDS = 200
 
@@ -55,6 +57,8 @@ export interface OutboxStatus {
   readonly committedFixes: number
   /** Sequence numbers let go unconfirmed for want of room since this opening, each covered by a gap record. */
   readonly evicted: number
+  /** Of these the telemetry, fixes in the room of the fix before, and room changes; the rest was events. */
+  readonly evictedBy: RankCounts
   /** Sequence numbers whose stored bytes could not be read back since this opening, each covered by a gap record. */
   readonly corrupt: number
   /** Sequence numbers the centre lost and this store no longer held since this opening, each covered by a gap record. */
@@ -65,6 +69,8 @@ export interface OutboxStatus {
   readonly strayAcks: number
   /** Where a damaged store was put aside, newest last. */
   readonly damaged: readonly string[]
+  /** The write-ahead log of a store that nobody had closed was gone: an unknown number of records may be missing. */
+  readonly isLogMissing: boolean
   readonly fault: OutboxFault | undefined
 }
 
@@ -74,8 +80,10 @@ export interface OutboxStatus {
  * - Sequence numbers are 1, 2, 3... per epoch without a hole; an epoch is one opening of the store.
  * - `peek` shows committed records only, and in order.
  * - Only `acknowledge` lets go of a record; the bytes stay until they are needed for newer records.
- * - When the bound is reached, confirmed records go first, then the oldest unconfirmed group, in whose place stands a
- *   gap record over exactly its sequence numbers. Groups that hold tag events go last.
+ * - When the bound is reached, confirmed records go first. Then small groups are joined, which loses nothing. Then,
+ *   oldest first, telemetry gives way, then fixes in the same room, then room changes; gap records over exactly their
+ *   sequence numbers take their places. Tag events, clock anchors and unknown kinds never give way: when nothing else
+ *   is left, new positions become gaps at once, and new events wait in memory.
  */
 export interface Outbox {
   /** Joins the open group, which is committed when it has 200 records, or by `flush`. Never throws for a full disk. */

@@ -87,7 +87,7 @@ function check(): void {
   }
 }
 
-describe('an outbox whose process is killed', () => {
+describe('an outbox whose process is killed', { timeout: 90_000 }, () => {
   const scripts: readonly (readonly string[])[] = [
     [],
     ['append 5'],

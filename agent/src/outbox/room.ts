@@ -1,46 +1,139 @@
-import { BioTrakrError, formatEpoch, type GapReason, type LedgerRecord, seqSpan } from '@biotrakr/shared'
+import { coverWithGap, type Draft, runAt } from './loss.ts'
+import { type Entry, RANK, type Rank } from './rank.ts'
+import { type RunStore, SWEEPS } from './run-store.ts'
+import { reportLost, sweepOnce, type Terms } from './sweep.ts'
+import { describe, joinGaps, sumOf, thin } from './thin.ts'
 
-import type { LostRun } from './outbox.ts'
-import type { Mark, NewRun, RunStore, StoredRun } from './run-store.ts'
+/** Sweep steps in one transaction: with its group and what it lets go, it stays within the pages of the log's bound. */
+const STEPS = 3
 
-/** What one transaction is about to change; becomes the ledger's state only when the transaction has committed. */
-export interface Draft {
-  readonly marks: Map<number, Mark>
-  readonly lost: LostRun[]
-  releasedEarly: number
-  committedFixes: number
-}
+/**
+ * `stored`; `again`: room was made, but not enough yet, and the transaction should end here; `full`: nothing is left
+ * that may give way.
+ */
+export type Stored = 'stored' | 'again' | 'full'
 
-interface Terms {
-  readonly nowMs: number
-  readonly graceMs: number
+interface Newcomers {
+  readonly entries: readonly Entry[]
+  /** Epoch of this opening. */
+  readonly epoch: number
+  readonly terms: Terms
+  /** False while the disk is full and there is still place in memory: then only confirmed records give way. */
+  readonly mayEvict: boolean
 }
 
 /**
- * Lets go of as little as gives `body` a place: confirmed runs first, oldest first, then the oldest unconfirmed group,
- * in whose place a gap is put.
- * @throws BioTrakrError OUTBOX_FULL when there is nothing left to let go of
+ * Stores a group, and lets go of as little as gives it a place: confirmed runs, oldest first; then small runs are
+ * joined, which loses nothing; then, oldest first, telemetry, fixes in the same room, room changes. When nothing older
+ * of a rank is left, the newcomers' own records of that rank become gaps. Records of rank `kept` never give way.
  */
-export function makeRoom<Body>(store: RunStore<Body>, draft: Draft, { body, terms }: Wanted<Body>): void {
-  while (store.lacksRoom(body)) {
-    if (!releaseOldest(store, draft, terms) && !evictOldest(store, draft, terms)) {
-      throw new BioTrakrError('The outbox has no room for one more group', {
-        code: 'OUTBOX_FULL',
-        next: 'Raise the size of the outbox in the configuration',
-      })
-    }
+export function storeGroup<Body>(store: RunStore<Body>, draft: Draft, newcomers: Newcomers): Stored {
+  const group = new Group(store, draft, newcomers)
+  if (!group.pack()) group.mend()
+  let steps = 0
+  while (group.lacksRoom()) {
+    if (releaseOldest(store, draft, newcomers.terms)) continue
+    if (!newcomers.mayEvict) return 'full'
+    if (steps++ >= STEPS) return 'again'
+    if (!sweepNext(store, draft, { terms: newcomers.terms, group })) return 'full'
   }
+  group.store()
+  return 'stored'
 }
 
-interface Wanted<Body> {
-  readonly body: Body
-  readonly terms: Terms
+/** @returns false when no sweep has anything left to do, and neither have the newcomers */
+function sweepNext<Body>(store: RunStore<Body>, draft: Draft, { terms, group }: { terms: Terms; group: Group<Body> }) {
+  for (const sweep of SWEEPS) {
+    if (sweepOnce(store, draft, { sweep, terms }) === 'moved') return true
+    if (sweep !== 'join' && group.giveWay(RANK[sweep])) return true
+  }
+  return false
 }
 
-/** The run that holds `seq`, or the first one behind it. */
-function runAt<Body>(store: RunStore<Body>, epoch: number, seq: number): StoredRun | undefined {
-  for (const { run } of store.runsFrom(epoch, seq)) return run
-  return undefined
+/** A group on its way into the store. */
+class Group<Body> {
+  readonly #store: RunStore<Body>
+  readonly #draft: Draft
+  readonly #newcomers: Newcomers
+  #entries: readonly Entry[]
+  #body: Body | undefined
+  #gaveWay: Rank | undefined
+  #isMended = false
+  /** The newcomers, what could not be encoded already replaced. */
+  #sound: readonly Entry[]
+
+  constructor(store: RunStore<Body>, draft: Draft, newcomers: Newcomers) {
+    this.#store = store
+    this.#draft = draft
+    this.#newcomers = newcomers
+    this.#entries = newcomers.entries
+    this.#sound = newcomers.entries
+  }
+
+  pack(): boolean {
+    const mark = this.#mark()
+    this.#body = mark && this.#store.pack(this.#run(mark.last + 1), mark.epoch, this.#entries)
+    return this.#body !== undefined
+  }
+
+  /** A record that the model does not allow becomes a gap of its own and takes no other record along. */
+  mend(): void {
+    this.#isMended = true
+    this.#entries = this.#sound = joinGaps(this.#soundOf(this.#entries))
+    this.pack()
+  }
+
+  #soundOf(entries: readonly Entry[]): readonly Entry[] {
+    const mark = this.#mark()
+    if (!mark) return entries
+    const { nowMs } = this.#newcomers.terms
+    if (this.#store.pack(this.#run(mark.last + 1, entries), mark.epoch, entries)) return entries
+    const half = entries.length >> 1
+    if (half > 0) return [...this.#soundOf(entries.slice(0, half)), ...this.#soundOf(entries.slice(half))]
+    const record = { kind: 'gap', count: sumOf(entries).count, reason: 'corrupt', fromMs: nowMs, toMs: nowMs } as const
+    return [{ record, rank: RANK.kept }]
+  }
+
+  /** A gap alone always finds a place: joined with the one before it, or in the pages kept free for such. */
+  lacksRoom(): boolean {
+    const isGap = this.#entries.length === 1 && this.#entries[0]?.record.kind === 'gap'
+    return !isGap && this.#body !== undefined && this.#store.lacksRoom(this.#body)
+  }
+
+  /** @returns false when no record of the group has that rank or a lower one */
+  giveWay(rank: Rank): boolean {
+    if (!this.#entries.some((entry) => entry.rank <= rank)) return false
+    this.#gaveWay = rank
+    this.#entries = thin(this.#entries, rank, this.#newcomers.terms.nowMs)
+    return this.pack()
+  }
+
+  store(): void {
+    const mark = this.#mark()
+    if (!mark || this.#body === undefined) return
+    const { epoch, terms } = this.#newcomers
+    const entries = this.#sound
+    const run = this.#run(mark.last + 1)
+    this.#draft.marks.set(epoch, { ...mark, last: run.last, fixes: mark.fixes + sumOf(entries).fixes })
+    this.#draft.committedFixes += run.fixes
+    const { gap: reason, first, last } = run
+    if (reason) coverWithGap(this.#store, mark, { epoch, first, last, reason, times: run, nowMs: terms.nowMs })
+    else this.#store.insert(run, this.#body)
+    const rank = this.#gaveWay
+    if (rank !== undefined) {
+      reportLost(this.#draft, { entries, isLost: (entry) => entry.rank <= rank, reason: 'evicted', epoch, first })
+    }
+    if (this.#isMended) reportLost(this.#draft, { entries, isLost: isBad, reason: 'corrupt', epoch, first })
+  }
+
+  #run(first: number, entries = this.#entries) {
+    const { epoch, terms } = this.#newcomers
+    return describe(entries, { epoch, first, storedMs: terms.nowMs, nowMs: terms.nowMs })
+  }
+
+  #mark() {
+    return this.#draft.marks.get(this.#newcomers.epoch)
+  }
 }
 
 function releaseOldest<Body>(store: RunStore<Body>, draft: Draft, { nowMs, graceMs }: Terms): boolean {
@@ -61,98 +154,6 @@ function releaseOldest<Body>(store: RunStore<Body>, draft: Draft, { nowMs, grace
   return false
 }
 
-function evictOldest<Body>(store: RunStore<Body>, draft: Draft, { nowMs }: Terms): boolean {
-  const run = store.oldestGroup()
-  const mark = run && draft.marks.get(run.epoch)
-  if (!run || !mark) return false
-  // The centre already has the head of a group whose tail it has not confirmed: only the tail is lost.
-  const first = Math.max(run.first, mark.acked + 1)
-  const lostFixes = first === run.first ? run.fixes : fixesFrom(store, { run, mark, first })
-  if (first > run.first) draft.marks.set(run.epoch, { ...mark, first })
-  loseRun(store, draft, { epoch: run.epoch, first, last: run.last, lostFixes, reason: 'evicted', run, nowMs })
-  return true
-}
-
-function fixesFrom<Body>(store: RunStore<Body>, { run, mark, first }: Tail): number {
-  for (const { body } of store.runsFrom(run.epoch, run.first)) {
-    const records = store.unpack(run, mark.epoch, body)
-    if (!records) break
-    return countFixesFrom(records, run.first, first)
-  }
-  return Math.min(run.fixes, run.last - first + 1)
-}
-
-interface Tail {
-  readonly run: StoredRun
-  readonly mark: Mark
-  readonly first: number
-}
-
-function countFixesFrom(records: readonly LedgerRecord[], firstSeq: number, from: number): number {
-  let seq = firstSeq
-  let fixes = 0
-  for (const record of records) {
-    if (seq >= from && record.kind === 'fix') fixes++
-    seq += seqSpan(record)
-  }
-  return fixes
-}
-
-export interface Loss {
-  readonly epoch: number
-  readonly first: number
-  readonly last: number
-  readonly lostFixes: number
-  readonly reason: GapReason
-  /** The row in whose place the gap is put; absent when there is none. */
-  readonly run?: StoredRun | undefined
-  /** Event times of what is lost, where no row tells them; wall milliseconds. */
-  readonly times?: { readonly fromMs: number; readonly toMs: number }
-  readonly nowMs: number
-}
-
-/** Puts a gap over [first, last], joined with gaps of the same reason beside it, and enters the loss in the books. */
-export function loseRun<Body>(store: RunStore<Body>, draft: Draft, loss: Loss): void {
-  const mark = draft.marks.get(loss.epoch)
-  if (!mark) return
-  coverWithGap(store, mark, loss)
-  const count = loss.last - loss.first + 1
-  // What the centre had and lost again was not lost here.
-  if (loss.reason !== 'restored') {
-    draft.marks.set(loss.epoch, { ...mark, lost: mark.lost + count, lostFixes: mark.lostFixes + loss.lostFixes })
-  }
-  draft.lost.push({ epoch: formatEpoch(mark.epoch), first: loss.first, last: loss.last, reason: loss.reason })
-}
-
-function coverWithGap<Body>(store: RunStore<Body>, mark: Mark, loss: Loss): void {
-  const { epoch, reason, run } = loss
-  const before = gapAt(store, loss, loss.first - 1)
-  const after = gapAt(store, loss, loss.last + 1)
-  const joined = [before, run, after].filter((part) => part !== undefined)
-  const times = timesOver(loss, joined)
-  const first = before?.first ?? loss.first
-  const last = after?.last ?? loss.last
-  const gap: NewRun = { epoch, first, last, ...GAP_RUN, gap: reason, ...times, storedMs: loss.nowMs }
-  const body = store.pack(gap, mark.epoch, [{ kind: 'gap', count: last - first + 1, reason, ...times }])
-  if (!body)
-    throw new BioTrakrError('A gap record cannot be encoded', { code: 'OUTBOX_DAMAGED', next: 'Report this fault' })
-  const kept = run ?? before ?? after
-  for (const part of joined) if (part !== kept) store.remove(part)
-  if (kept) store.replace(kept, gap, body)
-  else store.insert(gap, body)
-}
-
-const GAP_RUN = { records: 1, fixes: 0, events: 0 } as const
-
-/** The run that holds `seq`, when it is a gap of the same reason, so that the two can be one. */
-function gapAt<Body>(store: RunStore<Body>, { epoch, reason }: Loss, seq: number): StoredRun | undefined {
-  const run = seq > 0 ? runAt(store, epoch, seq) : undefined
-  return run?.gap === reason && run.first <= seq ? run : undefined
-}
-
-function timesOver({ times, nowMs }: Loss, joined: readonly StoredRun[]): { fromMs: number; toMs: number } {
-  const known = times ? [...joined, times] : joined
-  if (known.length === 0) return { fromMs: nowMs, toMs: nowMs }
-  const fromMs = Math.min(...known.map((part) => part.fromMs))
-  return { fromMs, toMs: Math.max(...known.map((part) => part.toMs)) }
+function isBad({ record }: Entry): boolean {
+  return record.kind === 'gap' && record.reason === 'corrupt'
 }

@@ -2,8 +2,11 @@ import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomByt
 
 import { type Epoch, formatEpoch } from '@biotrakr/shared'
 
-/** Version of what is inside a blob; part of the authenticated data. Old versions must stay readable for ever. */
-const BLOB_SCHEMA = 1
+/**
+ * Version of what is inside a blob; part of the authenticated data. Old versions must stay readable for ever.
+ * 1: a wire batch. 2: two bytes n (little endian), n bytes with one bit a record (set = room change), a wire batch.
+ */
+export type BlobForm = 1 | 2
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
@@ -13,10 +16,11 @@ export interface Label {
   readonly epoch: Epoch
   readonly first: number
   readonly last: number
+  readonly form: BlobForm
 }
 
-function aad({ gateway, epoch, first, last }: Label): Buffer {
-  return Buffer.from(`${gateway}|${formatEpoch(epoch)}|${first}|${last}|${BLOB_SCHEMA}`)
+function aad({ gateway, epoch, first, last, form }: Label): Buffer {
+  return Buffer.from(`${gateway}|${formatEpoch(epoch)}|${first}|${last}|${form}`)
 }
 
 /**

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 
 import { BioTrakrError } from '@biotrakr/shared'
 import type { Database } from 'better-sqlite3'
@@ -25,12 +25,12 @@ export interface Bounds {
   readonly maxPages: number
 }
 
-/** Divides `maxBytes` between the file and its write-ahead log: the file takes what the log at its largest leaves. */
-export function boundsOf(maxBytes: number): Bounds {
+/** Divides `maxBytes` between file, write-ahead log and ballast: the file takes what the others at their largest leave. */
+export function boundsOf(maxBytes: number, ballast: number): Bounds {
   const checkpointPages = Math.min(1000, Math.max(32, Math.floor(maxBytes / 64 / PAGE_BYTES)))
   const logBytes = (2 * checkpointPages + TRANSACTION_PAGES) * FRAME_BYTES
   const logAtWorst = logBytes + TRANSACTION_PAGES * FRAME_BYTES + INDEX_BYTES
-  return { checkpointPages, logBytes, maxPages: Math.floor((maxBytes - logAtWorst) / PAGE_BYTES) }
+  return { checkpointPages, logBytes, maxPages: Math.floor((maxBytes - logAtWorst - ballast) / PAGE_BYTES) }
 }
 
 /** Smallest `maxBytes`: less would be all log. */
@@ -86,16 +86,34 @@ export function lock(path: string): Database {
   }
 }
 
-/** Renames a damaged store, log included, so that it can be looked into later. @returns its new path */
+/** Damaged stores that are kept to be looked into; each may be as large as the store's bound. */
+const KEPT_ASIDE = 2
+
+/** Renames a damaged store, log included. Of those before it only the newest stays. @returns its new path */
 export function putAside(path: string): string {
-  let n = 1
-  while (existsSync(`${path}.damaged-${n}`)) n++
-  const aside = `${path}.damaged-${n}`
+  const older = asideNumbers(path)
+  const aside = `${path}.damaged-${(older.at(-1) ?? 0) + 1}`
   for (const part of ['-wal', '-shm', '']) {
     if (existsSync(`${path}${part}`)) renameSync(`${path}${part}`, `${aside}${part}`)
   }
+  for (const n of older.slice(0, Math.max(0, older.length + 1 - KEPT_ASIDE))) {
+    for (const part of ['-wal', '-shm', '']) rmSync(`${path}.damaged-${n}${part}`, { force: true })
+  }
   syncFolder(dirname(path))
   return aside
+}
+
+function asideNumbers(path: string): number[] {
+  const prefix = `${basename(path)}.damaged-`
+  return readdirSync(dirname(path))
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => Number(name.slice(prefix.length)))
+    .filter((n) => Number.isInteger(n) && n > 0)
+    .sort((a, b) => a - b)
+}
+
+export function isFull(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL'
 }
 
 export function isDamage(error: unknown): boolean {
@@ -108,4 +126,9 @@ export function isPassing(error: unknown): boolean {
     error instanceof Sqlite.SqliteError &&
     /^SQLITE_(?:FULL|IOERR|BUSY|LOCKED|READONLY|CANTOPEN|PROTOCOL|NOMEM)/.test(error.code)
   )
+}
+
+/** Of these the ones after which an open file is not to be trusted, because the disk may be another one when it is back. */
+export function isDiskFault(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && /^SQLITE_(?:IOERR|READONLY|CANTOPEN|PROTOCOL)/.test(error.code)
 }

@@ -1,8 +1,20 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { formatEpoch } from '@biotrakr/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bulkyFixAt, fixAt, optionsIn, range } from './outbox.fixtures.ts'
 import { readAll } from './outbox.laws.ts'
@@ -120,13 +132,13 @@ describe('a store that cannot be written for a while', () => {
     box.append(fixAt(0))
     box.flush()
     const blocked = block()
-    for (const i of range(1, 450)) box.append(fixAt(i))
+    for (const i of range(1, 450)) box.append(bulkyFixAt(i))
     expect(box.status()).toMatchObject({ open: 300, evicted: 150 })
     blocked.release()
     box.flush()
     const read = readAll(box)
     expect(read[1]).toMatchObject({ seq: 2, record: { kind: 'gap', count: 150, reason: 'evicted' } })
-    expect(read.slice(2).map(({ record }) => record)).toEqual(range(151, 300).map(fixAt))
+    expect(read.slice(2).map(({ record }) => record)).toEqual(range(151, 300).map(bulkyFixAt))
     expect(lost).toEqual([{ epoch, first: 2, last: 151, reason: 'evicted' }])
     expect(box.status()).toMatchObject({ evicted: 150, open: 0, fault: undefined })
   })
@@ -135,36 +147,144 @@ describe('a store that cannot be written for a while', () => {
 const canMount = process.platform === 'linux' && process.getuid?.() === 0
 const needsMount = canMount ? '' : ' [skipped: mounting a small tmpfs needs root on Linux]'
 
-describe('a full disk', () => {
-  it.skipIf(!canMount && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1')(
-    `neither stops the agent nor loses what fits in memory${needsMount}`,
-    () => {
-      const mount = join(folder, 'small')
-      mkdirSync(mount)
-      execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount])
+describe('a full disk', { timeout: 120_000 }, () => {
+  /** A disk of 12 MiB that another program fills to the last byte. */
+  function withSmallDisk(work: (mount: string) => void): void {
+    const mount = join(folder, 'small')
+    mkdirSync(mount)
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', mount])
+    try {
+      folder = mount
+      work(mount)
+      outbox?.close()
+      outbox = undefined
+    } finally {
+      folder = join(mount, '..')
+      execFileSync('/bin/umount', ['-l', mount])
+    }
+  }
+
+  /** The centre takes the next batch. @returns false when there is none */
+  function confirm(box: Outbox, records: number): boolean {
+    const batch = box.peek(undefined, { records })
+    if (batch) box.acknowledge(formatEpoch(batch.epoch), batch.last)
+    return batch !== undefined
+  }
+
+  function untilFault(box: Outbox, from: number): number {
+    let n = 0
+    while (!box.status().fault && n < 40_000) box.append(bulkyFixAt(from + n++))
+    return n
+  }
+
+  function drain(box: Outbox): void {
+    while (confirm(box, 1000)) box.flush()
+  }
+
+  /** New records come, and the centre takes as many. @returns how many came */
+  function goOn(box: Outbox, from: number): number {
+    for (const n of range(from, 10_000)) {
+      box.append(bulkyFixAt(n))
+      if (n % 200 === 0) confirm(box, 200)
+      if (n % 200 === 0) box.flush()
+    }
+    box.flush()
+    return 10_000
+  }
+
+  function fillUp(mount: string): void {
+    const file = openSync(join(mount, 'other-program'), 'w')
+    for (const size of [65_536, 4096]) {
       try {
-        folder = mount
-        const box = open({ maxBytes: 64 * 1024 * 1024 })
-        box.append(fixAt(0))
-        box.flush()
-        writeFileSync(join(mount, 'other-program'), Buffer.alloc(2_000_000))
-        for (const i of range(1, 5000)) box.append(bulkyFixAt(i))
-        box.flush()
-        expect(box.status()).toMatchObject({ fault: { code: 'OUTBOX_FULL' } })
-        expect(box.status().open).toBeGreaterThan(1000)
-        expect(readAll(box).length).toBeGreaterThan(0)
+        for (;;) writeSync(file, Buffer.alloc(size))
+      } catch {}
+    }
+    closeSync(file)
+  }
+
+  const itMounts = it.skipIf(!canMount && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1')
+
+  itMounts(`neither stops the agent nor loses what fits in memory${needsMount}`, () => {
+    withSmallDisk((mount) => {
+      const box = open({ maxBytes: 64 * 1024 * 1024 })
+      box.append(fixAt(0))
+      box.flush()
+      fillUp(mount)
+      for (const i of range(1, 4000)) box.append(bulkyFixAt(i))
+      box.flush()
+      expect(box.status()).toMatchObject({ fault: { code: 'OUTBOX_FULL' }, evicted: 0 })
+      expect(box.status().open).toBeGreaterThan(1000)
+      rmSync(join(mount, 'other-program'))
+      box.flush()
+      expect(box.status()).toMatchObject({ fault: undefined, open: 0 })
+      expect(readAll(box).map(({ record }) => record)).toEqual([fixAt(0), ...range(1, 4000).map(bulkyFixAt)])
+      expect(lost).toEqual([])
+    })
+  })
+
+  itMounts(
+    `is drained without hands: the ballast goes, confirmed records give their room, it is made again${needsMount}`,
+    () => {
+      withSmallDisk((mount) => {
+        const { path } = optionsIn(mount)
+        const box = open({ maxBytes: 64 * 1024 * 1024, waitingRecords: 100_000 })
+        for (const i of range(0, 4000)) box.append(bulkyFixAt(i))
+        expect(statSync(`${path}.ballast`).size).toBe(1_048_576)
+        fillUp(mount)
+        let appended = 4000 + untilFault(box, 4000)
+        expect(existsSync(`${path}.ballast`)).toBe(false)
+        expect(box.status()).toMatchObject({ fault: { code: 'OUTBOX_FULL' }, evicted: 0 })
+        // The uplink still works: what the centre confirms makes room inside the file, for as long as it is needed.
+        appended += goOn(box, appended)
+        expect(box.status()).toMatchObject({ evicted: 0, corrupt: 0 })
+        expect(box.status().open).toBeLessThan(2000)
+        drain(box)
+        expect(box.status()).toMatchObject({ fault: undefined, open: 0, unacknowledged: 0, evicted: 0 })
+        expect(box.held()).toMatchObject([{ last: appended, acked: appended }])
         rmSync(join(mount, 'other-program'))
-        const waited = box.status().open
+        box.append(fixAt(1))
         box.flush()
-        expect(box.status().open).toBeLessThan(waited)
-        expect(readAll(box).map(({ record }) => record)).toEqual(
-          [fixAt(0), ...range(1, 5000).map(bulkyFixAt)].slice(0, 5001 - box.status().open),
-        )
-        expect(lost).toEqual([])
+        expect(statSync(`${path}.ballast`).size).toBe(1_048_576)
+      })
+    },
+  )
+})
+
+describe('a disk that fails', { timeout: 120_000 }, () => {
+  const itMounts = it.skipIf(!canMount && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1')
+
+  itMounts(
+    `under an open store costs nothing: records wait, and storing goes on when the disk is back${needsMount}`,
+    () => {
+      const image = join(folder, 'disk.img')
+      const mount = join(folder, 'disk')
+      mkdirSync(mount)
+      execFileSync('/usr/bin/truncate', ['-s', '32m', image])
+      execFileSync('/sbin/mkfs.ext4', ['-q', '-F', image])
+      execFileSync('/bin/mount', ['-o', 'loop', image, mount])
+      try {
+        const box = open({ ...optionsIn(mount) })
+        const { epoch } = box.status()
+        for (const i of range(0, 400)) box.append(fixAt(i))
+        // What an ext4 file system does by itself after an error: it turns read-only under every open file.
+        execFileSync('/bin/mount', ['-o', 'remount,abort', mount], { stdio: 'ignore' })
+        for (const i of range(400, 300)) box.append(fixAt(i))
+        box.flush()
+        expect(box.status()).toMatchObject({ open: 300, fault: { code: 'OUTBOX_FULL' }, evicted: 0 })
+        box.flush()
+        expect(box.peek(undefined, { records: 10 })).toBeUndefined()
+        execFileSync('/bin/umount', ['-l', mount])
+        // A copy, because the failed one stays in the kernel for as long as the store has its files open.
+        copyFileSync(image, `${image}.copy`)
+        spawnSync('/sbin/e2fsck', ['-fy', `${image}.copy`], { stdio: 'ignore' })
+        execFileSync('/bin/mount', ['-o', 'loop', `${image}.copy`, mount])
+        box.flush()
+        expect(box.status()).toMatchObject({ open: 0, fault: undefined, evicted: 0, corrupt: 0, damaged: [] })
+        expect(box.status().epoch).not.toBe(epoch)
+        expect(readAll(box).map(({ record }) => record)).toEqual(range(0, 700).map(fixAt))
         box.close()
         outbox = undefined
       } finally {
-        folder = join(mount, '..')
         execFileSync('/bin/umount', ['-l', mount])
       }
     },

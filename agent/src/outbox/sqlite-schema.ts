@@ -46,9 +46,25 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX run_order ON run (epoch, last);
   `,
+  // Only columns that need no row to be rewritten: a store may be full to the last page when it is brought up to date.
+  // telemetry = -1: a row of version 1, whose records have no rank; each of its fixes counts as a room change.
+  `
+  ALTER TABLE run ADD COLUMN telemetry INTEGER NOT NULL DEFAULT -1;
+  ALTER TABLE run ADD COLUMN same_room INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE run ADD COLUMN room_change INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN lost_telemetry INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN lost_same_room INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN lost_room_change INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN swept_join INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN swept_telemetry INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN swept_same_room INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE epoch ADD COLUMN swept_room_change INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE store ADD COLUMN is_open INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
-const NEWEST = MIGRATIONS.length
+/** Newest version of the store. */
+export const NEWEST = MIGRATIONS.length
 
 /**
  * Checks whose file it is, without writing to it.

@@ -8,8 +8,10 @@ import { inspectOutbox } from './inspect.ts'
 import { bulkyFixAt, fixAt, optionsIn, range } from './outbox.fixtures.ts'
 import { readAll } from './outbox.laws.ts'
 import type { LostRun, Outbox } from './outbox.ts'
+import { NO_RANKS } from './rank.ts'
 import { Sqlite } from './sqlite-driver.ts'
 import { openSqliteOutbox, type SqliteOutboxOptions } from './sqlite-outbox.ts'
+import { NEWEST } from './sqlite-schema.ts'
 
 let folder: string
 let lost: LostRun[]
@@ -183,7 +185,9 @@ describe('a store that is not as it was left', () => {
       expect(outbox.status().damaged).toEqual(damages)
       expect(readFileSync(`${path}.damaged-${n}`)).toEqual(rubbish)
       append(outbox, 0, 5)
-      expect(readAll(outbox)).toHaveLength(5)
+      const [gap, ...rest] = readAll(outbox)
+      expect(gap).toMatchObject({ seq: 1, record: { kind: 'gap', count: 1, reason: 'corrupt' } })
+      expect(rest.map(({ record }) => record)).toEqual(range(0, 5).map(fixAt))
       close(outbox)
     }
   })
@@ -201,7 +205,10 @@ describe('a store that is not as it was left', () => {
     readAll(second)
     second.flush()
     expect(second.status()).toMatchObject({ damaged: [`${path}.damaged-1`], fault: undefined })
-    expect(readAll(second).map(({ record }) => record)).toEqual(range(0, 10).map(fixAt))
+    const [gap, ...rest] = readAll(second).map(({ record }) => record)
+    expect(gap).toMatchObject({ kind: 'gap', count: 4000, reason: 'corrupt' })
+    expect(rest).toEqual(range(0, 10).map(fixAt))
+    expect(second.status()).toMatchObject({ corrupt: 4000 })
   })
 
   it('refuses a store of a newer version and leaves it as it is', () => {
@@ -209,7 +216,7 @@ describe('a store that is not as it was left', () => {
     tamper('PRAGMA user_version = 99')
     expect(() => open()).toThrow(code('OUTBOX_SCHEMA'))
     expect(() => inspectOutbox(optionsIn(folder).path)).toThrow(code('OUTBOX_SCHEMA'))
-    tamper('PRAGMA user_version = 1')
+    tamper(`PRAGMA user_version = ${NEWEST}`)
     open()
   })
 
@@ -270,7 +277,7 @@ describe('looking into the books', () => {
     outbox.acknowledge(outbox.status().epoch, 4)
     outbox.flush()
     const { epoch } = outbox.status()
-    const books = { epoch, first: 1, last: 11, acked: 4, fixes: 10, lost: 0, lostFixes: 0 }
+    const books = { epoch, first: 1, last: 11, acked: 4, fixes: 10, lost: 0, lostFixes: 0, lostRanks: NO_RANKS }
     expect(inspectOutbox(optionsIn(folder).path)).toEqual({ gateway: 'ward-3', epochs: [books] })
     append(outbox, 11, 1)
     expect(inspectOutbox(optionsIn(folder).path).epochs).toMatchObject([{ last: 12, fixes: 11 }])

@@ -1,4 +1,5 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 
 import {
   BioTrakrError,
@@ -8,20 +9,25 @@ import {
   type Epoch,
   encodeBatch,
   type GatewayId,
-  type LedgerRecord,
 } from '@biotrakr/shared'
 import type { Database } from 'better-sqlite3'
 
+import { Ballast, ballastBytes } from './ballast.ts'
+import { openBlob, withRanks } from './blob.ts'
 import { keyHelp, loadDataKey } from './data-key.ts'
-import type { Mark, NewRun, Opened, RunStore, Shelved, StoredRun, Trouble } from './run-store.ts'
-import { keyCheck, type Label, seal, unseal } from './seal.ts'
+import { inspectOutbox } from './inspect.ts'
+import type { Entry } from './rank.ts'
+import type { Mark, NewRun, Opened, RunStore, Shelved, Sought, StoredRun, Sweep, Trouble } from './run-store.ts'
+import { type BlobForm, keyCheck, type Label, seal } from './seal.ts'
 import {
   type Bounds,
   boundsOf,
   configure,
   connect,
   isDamage,
+  isDiskFault,
   isFresh,
+  isFull,
   isPassing,
   lock,
   putAside,
@@ -56,13 +62,18 @@ interface Session {
 export class SqliteStore implements RunStore<Uint8Array> {
   readonly #options: SqliteStoreOptions
   readonly #bounds: Bounds
+  readonly #ballast: Ballast
+  /** The ballast was let go of, and nobody has tried again yet. */
+  #hasGained = false
   #lock: Database | undefined
   #key: KeyObject | undefined
   #session: Session | undefined
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options
-    this.#bounds = boundsOf(options.maxBytes)
+    const ballast = ballastBytes(options.maxBytes)
+    this.#bounds = boundsOf(options.maxBytes, ballast)
+    this.#ballast = new Ballast(`${options.path}.ballast`, ballast)
   }
 
   /** Opens the store and begins a new epoch, durable before it returns. */
@@ -78,21 +89,34 @@ export class SqliteStore implements RunStore<Uint8Array> {
     }
   }
 
+  reopen(): Opened {
+    try {
+      this.#closeFile()
+      this.#lock?.close()
+    } catch (error) {
+      if (!isPassing(error)) throw error
+    }
+    this.#session = undefined
+    this.#lock = undefined
+    return this.open()
+  }
+
   replaceDamaged(cause: unknown): Opened {
     const { path, onDamaged } = this.#options
     this.#closeFile()
+    const damagedRecords = unconfirmedIn(path)
     const damaged = putAside(path)
     onDamaged?.({ path: damaged, cause })
-    return { ...this.#openFile(), damaged }
+    return { ...this.#openFile(), damaged, damagedRecords }
   }
 
   transact(work: () => void): void {
-    const { rows, transact } = this.#in()
+    this.#ballast.refill()
     this.#keepLogShort()
     try {
-      transact(work)
+      this.#in().transact(work)
     } catch (error) {
-      rows.forgetPlace()
+      if (isFull(error)) this.#hasGained = this.#ballast.drop()
       throw error
     }
   }
@@ -101,34 +125,35 @@ export class SqliteStore implements RunStore<Uint8Array> {
     this.#in().rows.saveMark(mark)
   }
 
-  pack(run: NewRun, epoch: Epoch, records: readonly LedgerRecord[]): Uint8Array | undefined {
+  pack(run: NewRun, epoch: Epoch, entries: readonly Entry[]): Uint8Array | undefined {
     const { gateway, compression } = this.#options
     const { first, last } = run
+    const records = entries.map(({ record }) => record)
     const batch = encodeBatch({ gateway, epoch, first, last, records }, compression)
     // Read back once while the records are still at hand: a single bad one would take its whole group along later.
     if (!decodeBatch(batch, compression).ok) return undefined
-    return seal(batch, this.#dataKey(), this.#label(run, epoch))
+    return seal(withRanks(batch, entries), this.#dataKey(), this.#label(run, epoch, 2))
   }
 
-  unpack(run: StoredRun, epoch: Epoch, body: Uint8Array): readonly LedgerRecord[] | undefined {
-    const plain = unseal(body, this.#dataKey(), this.#label(run, epoch))
-    const verdict = plain && decodeBatch(plain, this.#options.compression)
-    if (!verdict?.ok) return undefined
-    const { first, last, records } = verdict.batch
-    return first === run.first && last === run.last ? records : undefined
+  unpack(run: StoredRun, epoch: Epoch, body: Uint8Array): readonly Entry[] | undefined {
+    return openBlob(body, { key: this.#dataKey(), label: this.#label(run, epoch, 2), ...this.#options })
   }
 
   lacksRoom(body: Uint8Array): boolean {
     const { used, free, most } = this.#in().rows.pages()
-    return most - used + free < RESERVE_PAGES + Math.ceil(body.length / PAGE_BYTES)
+    return (this.isTight() ? 0 : most - used) + free < RESERVE_PAGES + Math.ceil(body.length / PAGE_BYTES)
+  }
+
+  sizeOf(body: Uint8Array): number {
+    return body.length
   }
 
   insert(run: NewRun, body: Uint8Array): void {
     this.#in().rows.insert(run, body)
   }
 
-  replace(run: StoredRun, gap: NewRun, body: Uint8Array): void {
-    this.#in().rows.replace(run.id, gap, body)
+  replace(run: StoredRun, by: NewRun, body: Uint8Array): void {
+    this.#in().rows.replace(run.id, by, body)
   }
 
   remove(run: StoredRun): void {
@@ -139,25 +164,34 @@ export class SqliteStore implements RunStore<Uint8Array> {
     return this.#in().rows.from(epoch, seq)
   }
 
-  oldestGroup(): StoredRun | undefined {
-    return this.#in().rows.oldestGroup()
+  seek(epoch: number, behind: number, sweep: Sweep): Sought {
+    return this.#in().rows.seek(epoch, behind, sweep)
+  }
+
+  isTight(): boolean {
+    return this.#ballast.isTight
   }
 
   bytes(): number {
     const { path } = this.#options
-    return sizeOf(path) + sizeOf(`${path}-wal`) + sizeOf(`${path}-shm`)
+    return this.#ballast.size + sizeOf(path) + sizeOf(`${path}-wal`) + sizeOf(`${path}-shm`)
   }
 
   explain(error: unknown): Trouble {
     if (isDamage(error)) return { kind: 'damaged' }
+    if (isFull(error) && this.#hasGained) {
+      this.#hasGained = false
+      return { kind: 'again' }
+    }
     if (error instanceof BioTrakrError && error.code === 'OUTBOX_FULL') {
       return { kind: 'waits', fault: { code: error.code, detail: error.message, next: error.next } }
     }
-    if (!isPassing(error)) return { kind: 'bug' }
+    const isClosed = error instanceof BioTrakrError && this.#key !== undefined && this.#session === undefined
+    if (!isPassing(error) && !isClosed) return { kind: 'bug' }
     const { path } = this.#options
     const detail = `Cannot write the outbox ${path}: ${error instanceof Error ? error.message : String(error)}`
     return {
-      kind: 'waits',
+      kind: isClosed || isDiskFault(error) ? 'sick' : 'waits',
       fault: {
         code: 'OUTBOX_FULL',
         detail,
@@ -167,6 +201,7 @@ export class SqliteStore implements RunStore<Uint8Array> {
   }
 
   close(): void {
+    this.#sayClosed()
     this.#closeFile()
     this.#lock?.close()
     this.#lock = undefined
@@ -183,16 +218,19 @@ export class SqliteStore implements RunStore<Uint8Array> {
 
   #openFile(): Opened {
     const { path } = this.#options
+    const hasLog = existsSync(`${path}-wal`)
     const db = connect(path)
     try {
       checkSchema(db, path)
       configure(db, this.#bounds)
       migrate(db, () => this.#fillNew(db))
-      const store = this.#checkOwner(db)
+      const { nonce: store, is_open: wasOpen } = this.#checkOwner(db)
       const epoch = db.transaction(() => beginEpoch(db, this.#options.clock.wallMs())).immediate()
       const run = db.transaction((work: () => void) => work())
       this.#session = { db, rows: prepareRows(db), transact: (work) => run.immediate(work) }
-      return { store, epoch, marks: readMarks(db) }
+      // In the file itself, not in the log: the next opening must know even when the log is gone.
+      if (wasOpen === 0) db.pragma('wal_checkpoint(TRUNCATE)')
+      return { store, epoch, marks: readMarks(db), isLogMissing: wasOpen === 1 && !hasLog }
     } catch (error) {
       db.close()
       throw error
@@ -208,8 +246,7 @@ export class SqliteStore implements RunStore<Uint8Array> {
     )
   }
 
-  /** @returns the nonce of the store */
-  #checkOwner(db: Database): string {
+  #checkOwner(db: Database): StoreRow {
     const { path, gateway, keyFile } = this.#options
     const row = db.prepare<[], StoreRow>('SELECT * FROM store').get()
     if (row?.gateway !== gateway) {
@@ -224,7 +261,7 @@ export class SqliteStore implements RunStore<Uint8Array> {
         next: keyHelp(path),
       })
     }
-    return row.nonce
+    return row
   }
 
   /** A reader that stays in an old snapshot keeps the log from being emptied; then it is better to wait than to grow. */
@@ -240,8 +277,16 @@ export class SqliteStore implements RunStore<Uint8Array> {
     })
   }
 
-  #label({ first, last }: NewRun, epoch: Epoch): Label {
-    return { gateway: this.#options.gateway, epoch, first, last }
+  #label({ first, last }: NewRun, epoch: Epoch, form: BlobForm): Label {
+    return { gateway: this.#options.gateway, epoch, first, last, form }
+  }
+
+  #sayClosed(): void {
+    try {
+      this.#session?.db.prepare('UPDATE store SET is_open = 0').run()
+    } catch (error) {
+      if (!isPassing(error) && !isDamage(error)) throw error
+    }
   }
 
   #closeFile(): void {
@@ -260,13 +305,24 @@ export class SqliteStore implements RunStore<Uint8Array> {
   }
 }
 
+/** @returns undefined when even the books of a damaged store cannot be read */
+function unconfirmedIn(path: string): number | undefined {
+  try {
+    return inspectOutbox(path).epochs.reduce((sum, { last, acked }) => sum + last - acked, 0)
+  } catch (error) {
+    if (error instanceof BioTrakrError) return undefined
+    throw error
+  }
+}
+
 function closedError(path: string): BioTrakrError {
   return new BioTrakrError(`The outbox ${path} is closed`, { code: 'OUTBOX_OPEN', next: 'Restart the agent' })
 }
 
 /** The counter never goes back while the store lives; the nonce tells a restored image from the original. */
 function beginEpoch(db: Database, nowMs: number): Epoch {
-  const counter = db.prepare<[], number>('UPDATE store SET counter = counter + 1 RETURNING counter').pluck().get() ?? 0
+  const counter =
+    db.prepare<[], number>('UPDATE store SET counter = counter + 1, is_open = 1 RETURNING counter').pluck().get() ?? 0
   db.prepare(
     `DELETE FROM epoch WHERE (last = 0 OR counter < ?) AND NOT EXISTS (SELECT 1 FROM run WHERE run.epoch = epoch.counter)`,
   ).run(counter - KEPT_EPOCHS)
