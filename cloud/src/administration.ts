@@ -3,7 +3,7 @@ import type { Client, Pool } from 'pg'
 import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 
 /** What the operator does by hand: the commands and the launcher reach it here. */
-export { listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
+export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
 export { retryQuarantine } from './record/replay.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'

@@ -239,7 +239,13 @@ describe('sync and what the centre or the line may do', () => {
     const { sync } = syncAt({ url: broker.url }, { outbox })
     await until('it is idle', () => sync.status().state === 'idle' && outbox.status().unacknowledged === 0)
     const topic = topics.ack(GATEWAY)
-    for (const text of ['', '{', '[]', '{"type":"ack"}', `{"type":"welcome","epochs":[]}`]) {
+    for (const text of [
+      '',
+      '{',
+      '[]',
+      '{"type":"ack"}',
+      `{"type":"welcome","epochs":[{"epoch":"9-00000000000000aa","hw":1}]}`,
+    ]) {
       centre.client.publish(topic, text)
     }
     await until('they are counted', () => sync.status().strays === 5)

@@ -86,6 +86,8 @@ const TWIN_AWAY_MS = 600_000
 const TWIN_CODES = new Set(['STORE_TWIN', 'STORE_RETIRED'])
 /** A hello that nobody took in this time is of no use: another one follows. */
 const HELLO_EXPIRY_S = 10
+/** How often the centre is asked what of this gateway waits in quarantine, and what time it is. */
+const REFRESH_MS = 600_000
 const MAX_BEHIND = 20
 const LIVE_TAGS = 10_000
 /** A line this far behind carries the ledger only. */
@@ -109,6 +111,7 @@ class Uplink implements Sync {
   #nacks = 0
   #strays = 0
   #slowRetry: Timer | undefined
+  #refresh: Timer | undefined
   /** Topic of which the broker said that nobody reads it. */
   #unheard: string | undefined
   #drained: (() => void) | undefined
@@ -265,6 +268,7 @@ class Uplink implements Sync {
     this.#stage = stage
     this.#greeter.cancel()
     this.#slowRetry?.cancel()
+    this.#refresh?.cancel()
     this.#silence.stop()
     this.#ledger.close()
     this.#settle()
@@ -303,6 +307,16 @@ class Uplink implements Sync {
     this.#board.settle(['SYNC_REFUSED', 'SYNC_NO_ACK', 'SYNC_TWIN'])
     this.#options.log.info({ event: 'sync.welcome', epochs: held.length }, 'the centre has answered, sending')
     this.#ledger.open(held, told)
+    this.#refreshLater()
+  }
+
+  /** A hello that asks for no epoch: its answer changes nothing in what is being sent. */
+  #refreshLater(): void {
+    this.#refresh?.cancel()
+    this.#refresh = this.#options.clock.after(REFRESH_MS, () => {
+      this.#sendHello([])
+      if (this.#stage === 'open') this.#refreshLater()
+    })
   }
 
   #heard(text: string): void {
@@ -325,7 +339,7 @@ class Uplink implements Sync {
         this.#ledger.refused(message.epoch, message.need)
         break
       case 'welcome':
-        if (this.#greeter.answer(message.epochs)) this.#view.welcomed(message)
+        if (this.#greeter.answer(message.epochs) || message.epochs.length === 0) this.#view.welcomed(message)
         else this.#strays += 1
         break
       case 'refuse':

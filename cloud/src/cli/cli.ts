@@ -5,7 +5,7 @@ import { softwareVersion } from '../version.ts'
 import { acceptGatewayStore, listGateways } from './gateways.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
-import { listEntries, retryEntries, showEntry } from './quarantine.ts'
+import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { runServe } from './serve.ts'
 import { importSite } from './site.ts'
 
@@ -94,6 +94,11 @@ function addQuarantine(cloud: Command): void {
     .option('--all', 'all entries that wait', false)
     .option('--any-time', 'take event times outside the accepted window as they are', false)
     .action((ids: number[] | undefined, options) => retryEntries(ids ?? [], options))
+  withJson(
+    withConfig(group.command('discard').description('let entries go that nobody wants stored; they stay readable')),
+  )
+    .argument('<ids...>', 'ids as `list` says them', wholeNumbers)
+    .action(discardEntries)
 }
 
 function wholeNumber(text: string): number {

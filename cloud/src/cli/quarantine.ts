@@ -2,7 +2,14 @@ import { BioTrakrError, type LedgerRecord } from '@biotrakr/shared'
 import type { Pool } from 'pg'
 
 import { databaseAccess } from '../access.ts'
-import { listQuarantine, type QuarantineEntry, retryQuarantine, showQuarantine, withPool } from '../administration.ts'
+import {
+  discardQuarantine,
+  listQuarantine,
+  type QuarantineEntry,
+  retryQuarantine,
+  showQuarantine,
+  withPool,
+} from '../administration.ts'
 import { readConfig } from '../config.ts'
 import { nodeCompression } from '../node-compression.ts'
 import { systemClock } from '../system-clock.ts'
@@ -73,6 +80,14 @@ export async function retryEntries(ids: readonly number[], options: RetryOptions
     for (const { id, code, detail } of remaining) process.stdout.write(`  ${id}: ${detail} [${code}]\n`)
   }
   if (report.remaining.length > 0) process.exitCode = 1
+}
+
+/** `biotrakr-cloud quarantine discard`: what is let go stays readable. Exit code 1 when an id was decided already. */
+export async function discardEntries(ids: readonly number[], { config, json }: Common): Promise<void> {
+  const discarded = await asIngest(config, (pool) => discardQuarantine(pool, ids))
+  if (json) process.stdout.write(`${JSON.stringify({ discarded })}\n`)
+  else process.stdout.write(`${discarded.length} of ${ids.length} discarded\n`)
+  if (discarded.length < ids.length) process.exitCode = 1
 }
 
 function asIngest<T>(config: string, work: (pool: Pool) => Promise<T>): Promise<T> {

@@ -98,6 +98,20 @@ describe('faults of a real PostgreSQL', () => {
     expect(new Set(delays.slice(8))).toEqual(new Set([150]))
   })
 
+  const one = () => fixes().slice(0, 1)
+
+  it('takes nothing from a gateway any more five seconds after it was blocked', async () => {
+    let passedMs = 0
+    const recorder = ledger.recorder({ ...testClock, monoMs: () => passedMs })
+    expect(await recorder.record([run(A, 1, one())])).toMatchObject([{ kind: 'recorded' }])
+    await owner(`update site.gateway set status = 'blocked' where name = '${A}'`)
+    passedMs += 5_001
+    expect(await recorder.record([run(A, 2, one())])).toMatchObject([{ kind: 'refused', code: 'GATEWAY_BLOCKED' }])
+    await owner(`update site.gateway set status = 'active' where name = '${A}'`)
+    passedMs += 5_001
+    expect(await recorder.record([run(A, 2, one())])).toMatchObject([{ kind: 'recorded', hw: 2 }])
+  })
+
   it('names a server that cannot be reached', async () => {
     const client = new Client({ host: '127.0.0.1', port: 1 })
     const error: unknown = await client.connect().catch((reason: unknown) => reason)

@@ -72,6 +72,18 @@ export async function showQuarantine(
   return { entry: entryOf(row), payload, content: contentOf(decodeBatch(payload, compression)) }
 }
 
+/**
+ * Lets entries go that nobody wants stored. They can still be listed and read.
+ * @returns the ids that were undecided until now
+ */
+export async function discardQuarantine(pool: Pool, ids: readonly number[]): Promise<number[]> {
+  const { rows } = await pool.query<{ id: string }>(
+    `update rtls.quarantine set state = 'discarded', decided_at = now() where id = any($1) and state = 'new' returning id`,
+    [ids],
+  )
+  return rows.map(({ id }) => Number(id)).sort((a, b) => a - b)
+}
+
 function contentOf(verdict: BatchVerdict): QuarantineDetail['content'] {
   if (verdict.ok) return { ok: true, records: verdict.batch.records }
   return { ok: false, code: verdict.code, detail: verdict.detail }

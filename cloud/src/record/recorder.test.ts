@@ -2,7 +2,7 @@ import type { GatewayId, LedgerRecord, ReceiverId, RoomId, TagId } from '@biotra
 import { Client } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-import { listQuarantine, showQuarantine } from './quarantine.ts'
+import { discardQuarantine, listQuarantine, showQuarantine } from './quarantine.ts'
 import { retryQuarantine } from './replay.ts'
 import { createTestLedger, fix, GATEWAYS, noCompression, run, type TestLedger, testClock } from './test-ledger.ts'
 import type { Outcome, Run } from './transaction.ts'
@@ -232,6 +232,17 @@ describe('recording on a real PostgreSQL', () => {
     await ledger.database.ownerClient.query(
       `delete from rtls.position; delete from rtls.tag where identity = 'dataset:t31'`,
     )
+  })
+
+  it('lets go of an entry that is discarded: it stays readable and is not retried', async () => {
+    await record(run(A, 1, [fix(77, Date.now()), fix(78, Date.now())]))
+    const [entry] = await listQuarantine(ledger.pool)
+    const id = entry?.id ?? 0
+    expect(await discardQuarantine(ledger.pool, [id, 999_999])).toEqual([id])
+    expect(await discardQuarantine(ledger.pool, [id])).toEqual([])
+    expect(await listQuarantine(ledger.pool)).toHaveLength(1)
+    expect((await showQuarantine(ledger.pool, id, noCompression))?.content).toMatchObject({ ok: true })
+    expect((await retry([id])).remaining).toMatchObject([{ id, code: 'NOT_REPLAYABLE' }])
   })
 
   it('takes a time outside the window on retry only when somebody says so', async () => {
