@@ -8,8 +8,9 @@ import type { Logger } from 'pino'
 import type { Source } from './acquire/source.ts'
 import { apiToken } from './api-token.ts'
 import { type AgentConfig, readSecret } from './config.ts'
-import { type AgentCounters, type AgentHealth, figures, healthOf } from './health.ts'
+import { type AgentCounters, figures, healthOf } from './health.ts'
 import { createLossLog } from './loss-log.ts'
+import { type HealthWithMasked, withMasked } from './masked-health.ts'
 import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
@@ -138,9 +139,9 @@ export class Agent {
   }
 
   /** What the agent says of itself; known once it has started. */
-  health(): AgentHealth {
+  health(): HealthWithMasked {
     if (!this.#outbox || !this.#sync) throw new Error('health is known once the agent has started')
-    return healthOf({
+    const health = healthOf({
       software: softwareVersion,
       gateway: this.#parts.config.gateway,
       counters: this.counters,
@@ -151,6 +152,7 @@ export class Agent {
       sync: this.#sync.status(),
       clock: this.#parts.recordClock?.status(),
     })
+    return withMasked(health, this.#pipeline.masked())
   }
 
   #take(reading: Reading): void {

@@ -75,7 +75,6 @@ describe('the local API', () => {
       health: () => ({ ok: true }),
       metrics: async () => '',
       windows: stream.serve,
-      explain: () => undefined,
     })
     await expect(second.start()).rejects.toMatchObject({
       code: 'PORT_IN_USE',

@@ -14,7 +14,7 @@ interface LocalApiOptions {
   /** Answers requests for the stream of what is heard. */
   readonly windows: (request: IncomingMessage, response: ServerResponse) => void
   /** Answers requests for why a tag is where it is. */
-  readonly explain: (request: IncomingMessage, response: ServerResponse) => void
+  readonly explain?: (request: IncomingMessage, response: ServerResponse) => void
 }
 
 export interface LocalApi {
@@ -38,7 +38,7 @@ export function createLocalApi({ host, port, health, metrics, windows, explain }
         () => answer(response, 500, 'text/plain', 'metrics could not be read\n'),
       )
     } else if (request.url === '/windows') windows(request, response)
-    else if (request.url?.startsWith('/explain?')) explain(request, response)
+    else if (explain && request.url?.startsWith('/explain?')) explain(request, response)
     else answer(response, 404, 'text/plain', 'try /health or /metrics\n')
   })
   server.headersTimeout = 5_000
