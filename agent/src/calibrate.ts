@@ -9,10 +9,10 @@ import { measureQuality, type SurveyedPlace, type SurveyQuality, windowsOf } fro
 /** What the command line knows of a calibration; this file alone ties survey, fit, versions and judgement together. */
 export type { Calibration } from './calibration-format.ts'
 export { type CalibrationStore, openCalibrations, readCalibration, writeCalibration } from './calibration-store.ts'
-export type { CellView, Grade, RoomVerdictLine } from './locate/survey-causes.ts'
+export { type LintFinding, lintSiteMap } from './locate/lint.ts'
 export { gradeOf } from './locate/survey-causes.ts'
 export { type HeardSecond, judgePlace, judgeRoom, type PlaceVerdict, type RoomVerdict } from './locate/survey-enough.ts'
-export type { SurveyedPlace, SurveyQuality } from './locate/survey-quality.ts'
+export type { SurveyedPlace } from './locate/survey-quality.ts'
 
 export interface FitRequest {
   readonly map: SiteMap

@@ -30,7 +30,7 @@ export const time = z.int().min(0).max(8.64e15)
 export const words = z.string().max(256)
 
 /** Receiver, median power in dBm, readings. */
-export const sightingTuple = z.tuple([receiverName, z.number().gt(-128).lt(0), z.int().min(1).max(100_000)])
+const sightingTuple = z.tuple([receiverName, z.number().gt(-128).lt(0), z.int().min(1).max(100_000)])
 /** Wall milliseconds, and who heard the tag. */
 export const secondTuple = z.tuple([time, z.array(sightingTuple).max(64)])
 export type SecondTuple = z.infer<typeof secondTuple>

@@ -18,7 +18,7 @@ import { z } from 'zod'
 import { type Calibration, calibrationSchema, FORMAT, hashOf, time, words } from './calibration-format.ts'
 
 /** One line of the list of versions. */
-export interface VersionLine {
+interface VersionLine {
   readonly version: number
   readonly atMs: number
   readonly by: string
@@ -29,7 +29,7 @@ export interface VersionLine {
   readonly isCurrent: boolean
 }
 
-export interface NewCalibration extends Pick<Calibration, 'places' | 'survey' | 'mapVersion' | 'by' | 'note' | 'atMs'> {
+interface NewCalibration extends Pick<Calibration, 'places' | 'survey' | 'mapVersion' | 'by' | 'note' | 'atMs'> {
   readonly parent: number | null
 }
 

@@ -17,7 +17,7 @@ import type { AgentConfig } from './config.ts'
 import { createFilter } from './filter/filter.ts'
 
 /** A window, with the answer that the agent gave to it where it comes from a running agent. */
-export interface HeardWindow extends TagWindow {
+interface HeardWindow extends TagWindow {
   readonly room?: RoomId | null
   /** Per mille. */
   readonly confidence?: number

@@ -178,6 +178,14 @@ describe('biotrakr calibrate', () => {
     expect([taken.hash, taken.isCurrent]).toEqual([fitted.hash, true])
   })
 
+  it('checks the site map, and ends with 3 when a room can never be found', async () => {
+    expect((await calibrate('lint', ...site(newDir()))).code).toBe(0)
+    const lonely = join(root, 'lonely.json')
+    writeFileSync(lonely, JSON.stringify({ ...map, rooms: [...map.rooms, { id: 'attic' }] }))
+    const { code, out } = await calibrate('lint', '--map', lonely, '--dir', newDir())
+    expect([code, out]).toEqual([3, expect.stringMatching(/^ERROR rooms\[10\]: .*attic[\s\S]* -> /m)])
+  })
+
   it.each([
     [['fit'], 2, /which building\?/],
     [['fit', '--map', '/nowhere.json', '--dir', '/tmp'], 2, /cannot read \/nowhere\.json/],

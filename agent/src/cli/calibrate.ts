@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { addDriftCommand } from './calibrate-drift.ts'
 import { addFitCommand } from './calibrate-fit.ts'
+import { addLintCommand } from './calibrate-lint.ts'
 import { addPowerCommand } from './calibrate-power.ts'
 import { addReportCommand } from './calibrate-report.ts'
 import { addSurveyCommand } from './calibrate-survey.ts'
@@ -21,6 +22,7 @@ export function addCalibrateCommand(biotrakr: Command, exitWith: (code: number) 
     .command('calibrate')
     .description('teach this gateway how its rooms sound, and see how well it tells them apart')
     .addHelpText('after', EXIT_CODES)
+  addLintCommand(calibrate, exitWith)
   addSurveyCommand(calibrate)
   addFitCommand(calibrate)
   addReportCommand(calibrate, exitWith)

@@ -4,7 +4,7 @@ import type { RoomQuality, SurveyedPlace, SurveyQuality } from './survey-quality
 
 export type Grade = 'red' | 'amber' | 'green' | 'unsurveyed'
 
-export type CauseCode =
+type CauseCode =
   | 'not_surveyed'
   | 'not_heard'
   | 'few_places'

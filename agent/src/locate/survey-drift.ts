@@ -11,7 +11,7 @@ export interface ReferenceTag {
   readonly room: RoomId
 }
 
-export interface DriftFinding {
+interface DriftFinding {
   readonly kind: 'receiver' | 'room' | 'deaf'
   readonly name: string
   /** Mean of what is heard less what the survey expects, dB; for `deaf` 0. */

@@ -8,7 +8,7 @@ export interface HeardSecond {
 }
 
 /** What one receiver heard of the survey tag at one place. */
-export interface HeardBy {
+interface HeardBy {
   readonly receiver: ReceiverId
   /** Mean power, dBm. */
   readonly dbm: number

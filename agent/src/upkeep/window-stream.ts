@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** What the agent heard in one second, as it goes to whoever surveys or checks this gateway. */
-export interface HeardSecondOfAll {
+interface HeardSecondOfAll {
   /** Wall milliseconds of the agent's event clock. */
   readonly atMs: number
   readonly windows: readonly object[]
