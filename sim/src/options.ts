@@ -17,13 +17,15 @@ export interface WardOptions {
   readonly wallLossDb?: number
   /** Standard deviation of the tags' transmit power, 0-20 dB; default 3. */
   readonly tagPowerSpreadDb?: number
+  /** Power of every tag against that of the survey tag, -30 to 30 dB; without it each tag has its own. */
+  readonly tagsAgainstSurveyDb?: number
   /** Whether tags have an accelerometer and say that they move; default true. */
   readonly motionBit?: boolean
   /** Receivers that hear nothing, by their index in the site map; default none. */
   readonly deadReceivers?: readonly number[]
 }
 
-export type WardSettings = Required<WardOptions>
+export type WardSettings = Required<Omit<WardOptions, 'tagsAgainstSurveyDb'>> & Pick<WardOptions, 'tagsAgainstSurveyDb'>
 
 const LIMITS = {
   seed: { min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER, whole: true },
@@ -33,6 +35,7 @@ const LIMITS = {
   stayMs: { min: 1000, max: 30 * 86_400_000, whole: false },
   wallLossDb: { min: 0, max: 40, whole: false },
   tagPowerSpreadDb: { min: 0, max: 20, whole: false },
+  tagsAgainstSurveyDb: { min: -30, max: 30, whole: false },
 } as const
 
 /** @throws BioTrakrError USAGE that names every option out of range */
@@ -49,6 +52,7 @@ export function wardSettings(options: WardOptions): WardSettings {
   }
   const wrong = Object.entries(LIMITS).flatMap(([name, { min, max, whole }]) => {
     const value = settings[name as keyof typeof LIMITS]
+    if (value === undefined) return []
     const fits = value >= min && value <= max && (!whole || Number.isInteger(value))
     return fits ? [] : [`${name} must be ${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`]
   })

@@ -2,7 +2,7 @@ import type { Reading, ReceiverId, RoomId, TagId } from '@biotrakr/shared'
 
 import { fork, normal, type Stream, uniform } from './chance.ts'
 import { extentOf, type Point, ROOMS, roomName } from './floor-plan.ts'
-import { type WardOptions, wardSettings } from './options.ts'
+import { type WardOptions, type WardSettings, wardSettings } from './options.ts'
 import { placeDbm, placeReceivers, receive } from './radio.ts'
 
 /** One stop of somebody who walks through the ward with a tag of their own. */
@@ -92,9 +92,18 @@ interface Stay {
   readonly lossDb?: number
 }
 
+function ownPowerDb(stream: Stream, spreadDb: number): number {
+  return spreadDb * normal(fork(stream, 1), 0)
+}
+
+/** Transmit power of the tag that walks through a ward, against the usual one, dB. */
+export function surveyTagDb({ seed, tagPowerSpreadDb }: WardSettings): number {
+  return ownPowerDb(fork(fork(0, seed), 3), tagPowerSpreadDb)
+}
+
 function stay(options: WardOptions, { tag, stream, point, first, startMs, seconds, lossDb = 0 }: Stay): Reading[] {
   const { tagPowerSpreadDb, wallLossDb } = wardSettings(options)
-  const powerDb = tagPowerSpreadDb * normal(fork(stream, 1), 0) - lossDb
+  const powerDb = ownPowerDb(stream, tagPowerSpreadDb) - lossDb
   const receivers = placeReceivers(fork(fork(0, options.seed), 1))
   const readings: Reading[] = []
   for (let n = 0; n < seconds; n++) {

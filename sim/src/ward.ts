@@ -13,6 +13,7 @@ import { BEDROOMS, cornersOf, passages, roomAt, roomName } from './floor-plan.ts
 import { createMovement, type Leg, type Movement, pointOn } from './movement.ts'
 import { type WardOptions, type WardSettings, wardSettings } from './options.ts'
 import { placeDbm, placeReceivers, type RadioReceiver, receive } from './radio.ts'
+import { surveyTagDb } from './survey.ts'
 import { telemetryOf } from './telemetry.ts'
 
 export interface Truth {
@@ -99,12 +100,15 @@ export function createWard(options: WardOptions): Ward {
 }
 
 function createTag(stream: Stream, index: number, settings: WardSettings): SimTag {
-  const { startMs, stayMs, advertMs, tagPowerSpreadDb } = settings
+  const { startMs, stayMs, advertMs, tagPowerSpreadDb, tagsAgainstSurveyDb } = settings
   return {
     id: tagId(fork(stream, 1), index),
     stream,
     movement: createMovement(fork(stream, 2), { startMs, stayMs }),
-    powerDb: tagPowerSpreadDb * normal(stream, 0),
+    powerDb:
+      tagsAgainstSurveyDb === undefined
+        ? tagPowerSpreadDb * normal(stream, 0)
+        : surveyTagDb(settings) + tagsAgainstSurveyDb,
     intervalMs: advertMs * (1 + INTERVAL_SPREAD * (2 * uniform(stream, 2) - 1)),
     firstMs: startMs + advertMs * uniform(stream, 3),
     rest: undefined,

@@ -17,7 +17,7 @@ import { logLikelihood } from './emission.ts'
 import { emptyHeard, type Heard, hear } from './heard.ts'
 import type { Located } from './locate.ts'
 import { listenTo, modelOf, type RoomModel } from './model.ts'
-import { emptyMotion, feelMotion, type Motion } from './motion.ts'
+import { emptyMotion, feelMotion, type Motion, paceOf } from './motion.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
 import { emptyOffset, learnOffset, type Offset } from './offset.ts'
 import { type Points, pointsOf } from './points.ts'
@@ -75,6 +75,8 @@ export interface LastAnswer {
 /** A fast filter that looks back further than this would forget where a walking tag was. */
 const FAST_SECONDS = 1.5
 const LONGEST_SECONDS = 600
+/** The resting power of a slow tag grows no further. */
+const MOST_FOR_SLOW = 0.08
 /** A change must gain this much probability while resting; a walking thing's belief is too short-lived to wait. */
 const MARGIN = 0.3
 /** Until the rest is this sure, the answer follows the fast filter. */
@@ -181,7 +183,7 @@ function look(engine: Engine, track: Track, { window, seconds }: Look): void {
   feelMotion(motion, { model, heard, masked: watch.masked, seconds, doubt, bit: window.moving })
   const { rest } = motion
   if (!isFirst) predict(scratch, belief, { passages: model.passages, kind: 'answer', rest, seconds })
-  update(scratch, scratch.answer, model.walkingPower ** (1 - rest) * model.restingPower ** rest)
+  update(scratch, scratch.answer, model.walkingPower ** (1 - rest) * restingPower(model, motion, heard) ** rest)
   const sure = Math.max(0, 1 - model.trust.error / SURE_ERROR)
   mix(scratch, Math.max(sure, clamp((RESTING - rest) / RESTING, 0, 1)))
   const arrived = heedCertain(engine, track, { window, seconds })
@@ -203,6 +205,12 @@ function look(engine: Engine, track: Track, { window, seconds }: Look): void {
     receivers: model.layout.receivers.length,
     seconds,
   })
+}
+
+/** Seconds of a slow tag are less alike than those that follow each other at once. */
+function restingPower(model: RoomModel, motion: Motion, heard: Heard): number {
+  if (heard.medium !== 0) return model.restingPower
+  return Math.max(model.restingPower, Math.min(MOST_FOR_SLOW, model.restingPower * paceOf(motion, heard)))
 }
 
 type Seen = Pick<Engine, 'model' | 'scratch' | 'heard'>

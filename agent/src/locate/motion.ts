@@ -153,7 +153,7 @@ function heedBit(motion: Motion, { bit, seconds }: MotionStep): void {
 }
 
 function remember(motion: Motion, { heard, seconds, doubt }: MotionStep): void {
-  const pace = Math.max(1, motion.interval)
+  const pace = paceOf(motion, heard)
   const memory = MEMORY_SECONDS.resting * motion.rest + MEMORY_SECONDS.walking * (1 - motion.rest)
   const decay = Math.exp(-seconds / (memory * pace))
   for (let s = 0; s < motion.count; s++) {
@@ -175,6 +175,16 @@ function remember(motion: Motion, { heard, seconds, doubt }: MotionStep): void {
     motion.doubt = Math.min(motion.doubt, 1)
     motion.windows = Math.min(motion.windows, 8)
   }
+}
+
+/**
+ * How much longer, and how much more, each window of a slow tag counts: it has fewer, but farther apart. The full
+ * interval would be too much, as what a walking tag sounded like a minute ago is not where it is. A passive tag sends
+ * nothing by itself: its pauses are silence, and count in full.
+ */
+export function paceOf({ interval }: Motion, { medium }: Heard): number {
+  const pace = Math.max(1, interval)
+  return medium === 0 ? Math.sqrt(pace) : pace
 }
 
 /** A receiver's place; a newcomer takes that of the one heard least. */
