@@ -12,10 +12,11 @@ import { createTestDatabase, type TestDatabase } from '@biotrakr/cloud/test-data
 import type { Clock, Fix, GatewayId, RoomId, TagId } from '@biotrakr/shared'
 
 const ROOT = resolve(import.meta.dirname, '../..')
+const BROKER = 'mosquitto'
 const TAG = 'ble:c30000000001' as TagId
 
 /** A process of the centre. */
-export interface IngesterProcess {
+interface IngesterProcess {
   readonly name: string
   /** What it answers on /health. */
   health(): Promise<IngesterHealth>
@@ -32,7 +33,7 @@ interface IngesterHealth {
 }
 
 /** One gateway: a real store and a real uplink, with records made by hand. */
-export interface Gateway {
+interface Gateway {
   readonly name: GatewayId
   readonly outbox: Outbox
   readonly sync: ReturnType<typeof createSync>
@@ -252,7 +253,7 @@ async function startBroker(path: string) {
     file,
     `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n${user}`,
   )
-  const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' })
+  const child = spawn(BROKER, ['-c', file], { stdio: 'ignore' })
   while (!(await listens(port))) await new Promise((done) => setTimeout(done, 20))
   return { port, url: `mqtt://127.0.0.1:${port}`, stop: () => end(child) }
 }

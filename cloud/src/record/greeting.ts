@@ -7,7 +7,7 @@ import { judgeStore, type StoreChange, type StoreNotice, type StoreRefusal, type
 /** Quarantined runs named in one welcome, newest first; the rest stands in the total only. */
 const MAX_NAMED = 100
 
-export interface WaitingRun {
+interface WaitingRun {
   readonly epoch: string
   readonly first: number
   readonly last: number

@@ -14,7 +14,7 @@ interface Options {
 }
 
 /** What a beat found out. */
-export interface Leased {
+interface Leased {
   /** Shards that this ingester is to read. */
   readonly held: readonly number[]
   /** Of these, what it should hand to others: stop reading them, then `release`. */
