@@ -70,3 +70,26 @@ export function receive(driver: Driver, { sent, bytes }: BadLine, seed: number):
     invented: [...told].filter((hex) => !all.has(hex)).length,
   }
 }
+
+/**
+ * Frames of which every fifth arrives without its last byte. Where the next frame begins with that very byte the line carries
+ * the same bytes as if that one had lost its first: one of the two is whole then, and nobody can tell which.
+ * @returns whole frames not told of, without those whose first byte made the frame before them whole
+ */
+export function lostBehindCutFrames(
+  driver: Driver,
+  options: { readonly frames: number; readonly seed: number },
+): number {
+  const random = seeded(options.seed)
+  const frames = Array.from({ length: options.frames }, () => driver.reader.encodeTags([randomTag(driver, random)]))
+  const told = new Set<string>()
+  const framer = driver.createFramer(({ verdict, frame }) => {
+    if (verdict !== 'garbage') told.add(core(driver, frame))
+  })
+  const isCut = (n: number) => n % 5 === 0
+  for (const [n, frame] of frames.entries()) framer.push(isCut(n) ? frame.subarray(0, -1) : frame, 0)
+  framer.flush()
+  const isTold = (n: number) => told.has(core(driver, frames[n] ?? new Uint8Array(0)))
+  const gaveItsFirst = (n: number) => isCut(n - 1) && frames[n - 1]?.at(-1) === frames[n]?.[0] && isTold(n - 1)
+  return frames.filter((_frame, n) => !isCut(n) && !isTold(n) && !gaveItsFirst(n)).length
+}

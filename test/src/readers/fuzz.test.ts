@@ -2,7 +2,7 @@ import { openProfiles } from '@biotrakr/agent'
 import { describe, expect, it } from 'vitest'
 
 import { fuzzProfile } from '../../fuzz/fuzz.ts'
-import { badLine, receive } from '../../fuzz/line.ts'
+import { badLine, lostBehindCutFrames, receive } from '../../fuzz/line.ts'
 
 const store = openProfiles()
 const drivers = store.ids.filter((id) => !store.isBuiltIn(id)).map((id) => store.load(id))
@@ -43,4 +43,10 @@ describe('20,000 frames of which one in a hundred is damaged, in pieces of 1 to 
     },
     60_000,
   )
+})
+
+describe('5,000 frames of which every fifth has lost its last byte', () => {
+  it.each(byLength)('cost of $id none but those whose first byte made the frame before whole', (driver) => {
+    expect(lostBehindCutFrames(driver, { frames: 5_000, seed: 1 })).toBe(0)
+  })
 })
