@@ -22,7 +22,7 @@ const OTHER = 0.1
 const PRIOR_CHANGES = 2
 /** So much of what leaves goes anywhere, so that no mistake is for ever. */
 const ANYWHERE = 0.02
-const LEAVE = { room: 0.2, transit: 0.5 }
+const LEAVE = { room: 0.2, transit: 0.3 }
 const RESTING_LEAVE = { room: 0.003, transit: 0.3 }
 /** Surveys of single rooms would teach that nobody ever moves. */
 const ENOUGH_CHANGES = 3
