@@ -49,6 +49,36 @@ describe('evaluate', () => {
   })
 })
 
+/** Two minutes in turns at 1 m and at 9 m, between receivers at 0 m and at 10 m; with the true places. */
+function placedDrive(own: string): void {
+  const receivers = { a: [0, 0, 2], b: [10, 0, 2] }
+  const meta = { rooms: ['A', 'B'], receiver_room: { a: 'A', b: 'B' }, receiver_xyz: receivers }
+  writeFileSync(join(own, 'meta.json'), JSON.stringify(meta))
+  const near = { A: 'a', B: 'b' } as const
+  const rows = Array.from({ length: 240 }, (_, n) => {
+    const room = Math.floor(n / 60) % 2 === 0 ? 'A' : 'B'
+    const receiver = n % 2 === 0 ? 'a' : 'b'
+    return { room, text: `one,${Math.floor(n / 2) * 1000},${receiver},tag1,${receiver === near[room] ? -55 : -78}` }
+  })
+  const test = rows.map(({ room, text }) => `${text},${room}`)
+  const truth = rows.map(({ room, text }) => `${text},${room === 'A' ? 1 : 9},0`)
+  writeFileSync(join(own, 'test.csv'), ['session,t_ms,receiver,tag,rssi,room', ...test].join('\n'))
+  writeFileSync(join(own, 'test_xy.csv'), ['session,t_ms,receiver,tag,rssi,x,y', ...truth, 'broken,row'].join('\n'))
+}
+
+describe('places', () => {
+  it('are scored where a file beside the test drive says where the tag truly was', () => {
+    expect(evaluateDataset(dir).position).toBeNull()
+    const own = mkdtempSync(join(dir, 'places-'))
+    placedDrive(own)
+    const { position } = evaluateDataset(own)
+    expect(position).toMatchObject({ ticks: 120, toldShare: 1 })
+    expect(position?.meanMetres).toBeLessThan(2)
+    expect(position?.withinRadius).toBeGreaterThan(0.8)
+    expect(position?.p90Metres).toBeGreaterThanOrEqual(position?.medianMetres ?? 99)
+  })
+})
+
 describe('the score', () => {
   const answer = (atMs: number, truth: string, likeliest: string | null): Answered => ({
     session: 's',
