@@ -1,3 +1,5 @@
+import { tagMemory } from '@biotrakr/firmware-profiles'
+
 import type { Source, SourceStatus } from './acquire/source.ts'
 import type { FilterCounters } from './filter/filter.ts'
 import type { OutboxStatus } from './outbox/outbox.ts'
@@ -322,6 +324,7 @@ function strangerFigures(health: () => AgentHealth): Figure[] {
       help: 'Such devices forgotten early, for want of room.',
       read: () => strangers().reduce((sum, { evicted }) => sum + evicted, 0),
     },
+    ...tagMemoryFigures(),
   ]
 }
 
@@ -331,4 +334,21 @@ function summed(counts: readonly Readonly<Record<string, number>>[]): Record<str
     for (const [key, value] of Object.entries(count)) sums[key] = (sums[key] ?? 0) + value
   }
   return sums
+}
+
+/** What the readers of this process remember of tags has a bound: many evictions mean more tags than it was made for. */
+function tagMemoryFigures(): Figure[] {
+  return (['numbers', 'names'] as const).flatMap((what) => [
+    {
+      name: `tag_${what}_hits_total`,
+      help: `Tag ${what} that were still known when a reader reported them again.`,
+      read: () => tagMemory[what].hits,
+    },
+    { name: `tag_${what}_misses_total`, help: `Tag ${what} that had to be made.`, read: () => tagMemory[what].misses },
+    {
+      name: `tag_${what}_evictions_total`,
+      help: `Tag ${what} forgotten to make room.`,
+      read: () => tagMemory[what].evictions,
+    },
+  ])
 }
