@@ -11,6 +11,7 @@ const entries: Record<string, string> = {
   'embedded/dist/broker': 'embedded/src/broker-process.ts',
   'embedded/dist/leash': 'embedded/src/leash.ts',
   'test/dist/bench': 'test/bench/main.ts',
+  'test/dist/store-open': 'test/bench/store-open.ts',
   'test/dist/fuzz': 'test/fuzz/main.ts',
 }
 

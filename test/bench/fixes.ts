@@ -28,10 +28,10 @@ export function flatFixes(): FixSet {
   return { origin: 'kolakowski-flat', fixes: locateAll(datasetSiteMap(dataset), readings, dataset.tags) }
 }
 
-/** Answers about 40 tags of a simulated ward, one a second. */
-function wardFixes(seconds: number): FixSet {
+/** Answers about the tags of a simulated ward, each one a second. */
+export function wardFixes(seconds: number, tags = 40): FixSet {
   const startMs = Date.UTC(2026, 0, 5, 8)
-  const ward = createWard({ seed: 1, startMs, tags: 40 })
+  const ward = createWard({ seed: 1, startMs, tags })
   const readings = ward.readingsBetween(startMs, startMs + seconds * 1000)
   return { origin: 'simulated ward', fixes: locateAll(ward.siteMap, readings, ward.tags) }
 }

@@ -12,13 +12,14 @@ import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchOutbox } from './outbox.ts'
 import { benchProfile, benchRfid } from './rfid.ts'
+import { benchFullStore, benchStore } from './store.ts'
 import { benchWards } from './wards.ts'
 import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), and wards.
-Without a name all but wards, which takes many minutes.
+Parts: wire, outbox, store, full-store, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), and wards.
+Without a name all but wards and full-store, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -26,6 +27,8 @@ type Say = (text: string) => void
 const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   wire: benchWire,
   outbox: benchOutbox,
+  store: benchStore,
+  'full-store': benchFullStore,
   ingest: benchIngest,
   path: benchLedgerPath,
   agent: benchAgentMemory,
@@ -39,7 +42,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
 /** What follows is the id of a profile. */
 const ONE_PROFILE = 'rfid:'
 
-const ONLY_BY_NAME = new Set(['wards'])
+const ONLY_BY_NAME = new Set(['wards', 'full-store'])
 
 const words = process.argv.slice(2)
 const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))

@@ -33,9 +33,9 @@ export function exportStore(reader: StoreReader, { format, unconfirmed, out }: E
         unreadable++
         process.stderr.write(`biotrakr: ${group.epoch} ${group.first} to ${group.last} cannot be read\n`)
       }
-      for (const row of rowsOf({ ...group, records: records ?? [] })) {
-        if (!(unconfirmed && row.confirmed)) pending += format === 'csv' ? csvLine(row) : `${JSON.stringify(row)}\n`
-      }
+      const rows = [...rowsOf({ ...group, records: records ?? [] })]
+      const wished = unconfirmed ? rows.filter(({ confirmed }) => !confirmed) : rows
+      pending += wished.map(format === 'csv' ? csvLine : jsonLine).join('')
       if (pending.length >= CHUNK) pending = written(target, pending)
     }
     written(target, pending)
@@ -105,6 +105,10 @@ function plain(record: LedgerRecord): Row {
   if (rest.kind !== 'fix') return { ...rest, at: time(atMs) }
   const { evidence, ...fix } = rest
   return { ...fix, at: time(atMs), ...(evidence && { evidence: Buffer.from(evidence).toString('hex') }) }
+}
+
+function jsonLine(row: Row): string {
+  return `${JSON.stringify(row)}\n`
 }
 
 /** RFC 4180. */
