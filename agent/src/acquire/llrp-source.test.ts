@@ -152,6 +152,7 @@ describe('an LLRP reader in the network', () => {
       detail: expect.stringContaining('no region is set'),
     })
     await portal.stop()
+    await until(() => heard.length > 1)
     // Message types 1 and 14: GET_READER_CAPABILITIES and CLOSE_CONNECTION (LLRP 1.0.1, table of message types).
     expect(heard.map((bytes) => bytes.readUInt16BE(0) & 0x3ff)).toEqual([1, 14])
     expect(reader.radiating).toBe(false)
