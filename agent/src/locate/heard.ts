@@ -49,9 +49,9 @@ export function hear(heard: Heard, window: TagWindow, { model, masked }: Ears): 
   heard.all = 0
   heard.rounds = 1
   heard.strongestDbm = Number.NEGATIVE_INFINITY
-  collect(heard, window, { model, masked, wanted: 0 })
+  const leftOut = collect(heard, window, { model, masked, wanted: 0 })
   heard.trusted = heard.all
-  collect(heard, window, { model, masked, wanted: 1 })
+  if (leftOut > 0) collect(heard, window, { model, masked, wanted: 1 })
   heard.medium = mediumOf(model.layout, heard.receivers)
 }
 
@@ -65,11 +65,25 @@ interface Ears {
   readonly masked: Uint8Array
 }
 
-function collect(heard: Heard, window: TagWindow, { model, masked, wanted }: Ears & { readonly wanted: 0 | 1 }): void {
+function isPower(dbm: number): boolean {
+  return dbm < 0 && dbm > -128
+}
+
+/** @returns how many receivers are of the other kind */
+function collect(
+  heard: Heard,
+  window: TagWindow,
+  { model, masked, wanted }: Ears & { readonly wanted: 0 | 1 },
+): number {
+  let others = 0
   for (const { receiver, rssiDbm = PRESENCE_DBM, count } of window.sightings) {
     const i = model.layout.receiverNumber.get(receiver)
-    if (i === undefined || model.useful[i] !== 1 || masked[i] !== wanted) continue
-    if (heard.all >= MAX_HEARD || !(rssiDbm < 0 && rssiDbm > -128)) continue
+    if (i === undefined || model.useful[i] !== 1) continue
+    if (masked[i] !== wanted) {
+      others += 1
+      continue
+    }
+    if (heard.all >= MAX_HEARD || !isPower(rssiDbm)) continue
     const counted = effectiveCount(count)
     heard.receivers[heard.all] = i
     heard.dbm[heard.all] = rssiDbm
@@ -79,4 +93,5 @@ function collect(heard: Heard, window: TagWindow, { model, masked, wanted }: Ear
     if (counted > heard.rounds) heard.rounds = counted
     if (rssiDbm > heard.strongestDbm) heard.strongestDbm = rssiDbm
   }
+  return others
 }

@@ -125,6 +125,8 @@ interface Presence {
 }
 
 function presenceRatio(general: number, own: number, { isHeard, rounds }: Presence): number {
+  // Most windows hold one advert, and then most of the logarithms fall away.
+  if (rounds === 1) return Math.log(isHeard ? general / own : (1 - general) / (1 - own))
   const missed = rounds * (Math.log1p(-general) - Math.log1p(-own))
   if (!isHeard) return missed
   return Math.log(-Math.expm1(rounds * Math.log1p(-general))) - Math.log(-Math.expm1(rounds * Math.log1p(-own)))
