@@ -64,7 +64,7 @@ export interface Track {
   last: LastAnswer | undefined
 }
 
-export interface LastAnswer {
+interface LastAnswer {
   readonly window: TagWindow
   readonly located: Located
   /** When the likeliest room changed last, wall milliseconds, and from which. */

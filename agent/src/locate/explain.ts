@@ -10,7 +10,7 @@ import { CELL } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 
 /** One of the likeliest rooms. */
-export interface LikelyRoom {
+interface LikelyRoom {
   /** Null = outside. */
   readonly room: RoomId | null
   /** Probability, 0-1, as confidence is reported. */
@@ -22,7 +22,7 @@ export interface LikelyRoom {
 }
 
 /** What one receiver adds. Each list has one entry for each of the likeliest rooms, in their order. */
-export interface ReceiverEvidence {
+interface ReceiverEvidence {
   readonly receiver: ReceiverId
   /** Power heard in the newest second, dBm; null = not heard, or presence only. */
   readonly heardDbm: number | null

@@ -5,7 +5,7 @@ import { lintFingerprints } from './lint-fingerprints.ts'
 import { lintPortals } from './lint-portals.ts'
 
 /** Stable names of what can be wrong with a site map that has the right form. */
-export type LintCode =
+type LintCode =
   | 'room_unreachable'
   | 'room_never_wins'
   | 'rooms_alike'

@@ -4,7 +4,7 @@ import type { Layout } from './layout.ts'
 import { clamp, indexAt } from './numbers.ts'
 
 /** Where a room is, as far as the map knows: its polygon, or what was surveyed or hangs in it. */
-export interface RoomPlace {
+interface RoomPlace {
   readonly centre: FloorPoint
   /** Half the diagonal of its extent, metres. */
   readonly reach: number
@@ -31,7 +31,7 @@ export interface Points {
   readonly rooms: readonly (RoomPlace | undefined)[]
 }
 
-export const UNHEARD_DBM = -97
+const UNHEARD_DBM = -97
 /** A walking thing is not looked for further away than this after a second or two, metres. */
 const NEAR_METRES = 5
 const MAX_NEAR = 32
