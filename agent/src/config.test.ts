@@ -6,7 +6,9 @@ import { BioTrakrError } from '@biotrakr/shared'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 
+import { openCalibrations } from './calibration-store.ts'
 import { readConfig, readSecret } from './config.ts'
+import { fitSurvey } from './locate/fit.ts'
 
 let dir: string
 beforeEach(() => {
@@ -53,6 +55,21 @@ describe('the configuration', () => {
     expect(config.sources[0]).toEqual({ kind: 'dataset', dir: join(dir, 'recording'), part: 'test' })
     expect(config.records).toEqual({ ledger: 'change', keepAliveSeconds: 300, live: true, liveSeconds: 1 })
     expect(config.broker.passwordFile).toBe(join(dir, 'password'))
+  })
+
+  it('takes the survey of the calibration that counts, and refuses a damaged one unless it is to be mended', () => {
+    const folder = join(dir, 'state/calibration')
+    const store = openCalibrations(folder)
+    const survey = fitSurvey(readConfig(write('agent.yaml', good)).siteMapDocument, [])
+    const made = { places: [], survey, mapVersion: 3, by: 'ann', note: '', atMs: 1 }
+    store.add({ ...made, parent: null })
+    const config = readConfig(join(dir, 'agent.yaml'))
+    expect([config.calibration, config.calibrationVersion]).toEqual([folder, 1])
+    expect(config.siteMapDocument.survey).toEqual(survey)
+    writeFileSync(join(folder, 'v0001.json'), '{"format":')
+    expect(problemsOf(good)).toMatch(/^CALIBRATION_INVALID .*cut off/)
+    const { siteMapDocument } = readConfig(join(dir, 'agent.yaml'), { withCalibration: false })
+    expect(siteMapDocument.survey).toBeUndefined()
   })
 
   it('reports every problem at once, each with its path', () => {

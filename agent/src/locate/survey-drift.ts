@@ -187,7 +187,7 @@ function viewsOf({ rooms, receivers }: Layout, { pairs, heardRate }: Seen): View
 function findingsOf(map: SiteMap, views: readonly View[]): DriftFinding[] {
   const receivers = map.receivers.flatMap(({ id }) => {
     const own = views.filter(({ receiver }) => receiver === id)
-    return deafFinding(id, own) ?? shiftFinding('receiver', { name: id, own }) ?? []
+    return shiftFinding('receiver', { name: id, own }) ?? deafFinding(id, own) ?? []
   })
   const shifted = new Set(receivers.map(({ name }) => name))
   const rooms = map.rooms.flatMap(({ id }) => {
