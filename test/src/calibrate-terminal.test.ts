@@ -117,7 +117,7 @@ describe('calibration in a real terminal', () => {
       run('rollback', ...site)
       expect(run('versions', ...site)).toMatch(/^\* {4}1 /m)
     },
-    240_000,
+    400_000,
   )
 })
 
