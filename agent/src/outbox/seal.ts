@@ -4,7 +4,8 @@ import { type Epoch, formatEpoch } from '@biotrakr/shared'
 
 /**
  * Version of what is inside a blob; part of the authenticated data. Old versions must stay readable for ever.
- * 1: a wire batch. 2: two bytes n (little endian), n bytes with one bit a record (set = room change), a wire batch.
+ * 1: a wire batch. 2: two bytes n (little endian), n bytes with one bit a record (set = room change), a wire batch
+ * that is not deflated, in Brotli (RFC 7932).
  */
 export type BlobForm = 1 | 2
 const NONCE_BYTES = 12

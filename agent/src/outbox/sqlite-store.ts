@@ -13,7 +13,7 @@ import {
 import type { Database } from 'better-sqlite3'
 
 import { Ballast, ballastBytes } from './ballast.ts'
-import { openBlob, withRanks } from './blob.ts'
+import { openBlob, uncompressed, withRanks } from './blob.ts'
 import { keyHelp, loadDataKey } from './data-key.ts'
 import { inspectOutbox } from './inspect.ts'
 import type { Entry } from './rank.ts'
@@ -126,12 +126,12 @@ export class SqliteStore implements RunStore<Uint8Array> {
   }
 
   pack(run: NewRun, epoch: Epoch, entries: readonly Entry[]): Uint8Array | undefined {
-    const { gateway, compression } = this.#options
+    const { gateway } = this.#options
     const { first, last } = run
     const records = entries.map(({ record }) => record)
-    const batch = encodeBatch({ gateway, epoch, first, last, records }, compression)
+    const batch = encodeBatch({ gateway, epoch, first, last, records }, uncompressed)
     // Read back once while the records are still at hand: a single bad one would take its whole group along later.
-    if (!decodeBatch(batch, compression).ok) return undefined
+    if (!decodeBatch(batch, uncompressed).ok) return undefined
     return seal(withRanks(batch, entries), this.#dataKey(), this.#label(run, epoch, 2))
   }
 
