@@ -34,8 +34,8 @@ A replay ends by itself when the test drive has been played. Ctrl-C ends everyth
   lost          record ids of the store that are nowhere in the database, neither as row nor as gap or in quarantine
   duplicated    copies of record ids beyond the first, over all tables
   roomAccuracy  share of tag-seconds in which the stored fixes name the true room; unknown counts as wrong. In the ward
-                every Bluetooth tag counts in every whole second and a UHF tag, which is mute elsewhere, in those in which
-                a reader reaches it; in a replay each tag in the seconds in which it was heard
+                a Bluetooth tag counts in the whole seconds in which it has rested for 30 s, and a UHF tag, which is mute
+                elsewhere, in those in which a reader reaches it; in a replay each tag in those in which it was heard
   ackP99Ms      99th percentile of the time from sending a batch to the word that the database has it
   firstFixMs    from the start of the command (npm and build included) to the first fix in the database
 

@@ -1,6 +1,6 @@
-import { datasetSiteMap, datasetTruth, readDataset } from '@biotrakr/agent'
+import { createFilter, datasetSiteMap, datasetTruth, fitSurvey, readDataset } from '@biotrakr/agent'
 import type { GatewayId, SiteMap, TagId } from '@biotrakr/shared'
-import { createWard, createWardThings, type WardThings, wardTruth } from '@biotrakr/sim'
+import { createWard, createWardThings, surveyWard, type WardOptions, type WardThings, wardTruth } from '@biotrakr/sim'
 
 import { type TruthSample, truthPerSecond } from './accuracy.ts'
 import type { Options } from './options.ts'
@@ -34,6 +34,8 @@ export interface Schedule {
 /** Forty things: most with a Bluetooth tag, the others with a passive UHF tag that only readers hear. */
 const TAGS = 36
 const THINGS = 4
+/** A tag that has stayed this long at its place is at rest. */
+const SETTLED_MS = 30_000
 
 interface Wish extends Pick<Options, 'seed' | 'replay' | 'speed'> {
   /** When the simulated ward's story began, wall milliseconds. */
@@ -48,7 +50,8 @@ export function chooseStory({ seed, replay, speed, wardStartMs, endMs }: Wish): 
 }
 
 function wardStory(seed: number, startMs: number): Story {
-  const ward = createWard({ seed, startMs, tags: TAGS })
+  const options = { seed, startMs, tags: TAGS }
+  const ward = createWard(options)
   const things = createWardThings({ seed, startMs, count: THINGS })
   const { rooms, receivers } = ward.siteMap
   return {
@@ -56,14 +59,18 @@ function wardStory(seed: number, startMs: number): Story {
     gateway: 'ward' as GatewayId,
     facility: 'Simulated ward',
     title: `simulated ward, seed ${seed}: ${rooms.length} rooms and zones, ${TAGS} Bluetooth and ${THINGS} UHF tags`,
-    siteMap: { ...ward.siteMap, receivers: [...receivers, ...things.receivers], portals: things.portals },
+    siteMap: surveyed(
+      { ...ward.siteMap, receivers: [...receivers, ...things.receivers], portals: things.portals },
+      options,
+    ),
     tags: [...ward.tags, ...things.tags],
     things,
     schedule: () => ({
       sources: [{ kind: 'simulated', seed, startMs, tags: TAGS }],
       *truth(fromMs, toMs) {
         for (let atMs = Math.ceil(fromMs / 1000) * 1000; atMs <= toMs; atMs += 1000) {
-          for (const { tag, room } of wardTruth(ward, atMs)) yield { tag, room, atMs }
+          const resting = wardTruth(ward, atMs).filter((own) => !own.moving && atMs - own.sinceMs >= SETTLED_MS)
+          for (const { tag, room } of resting) yield { tag, room, atMs }
           // A passive tag that no reader reaches says nothing; of those times nothing is asked.
           for (const tag of things.tags.filter((one) => things.isReadAt(one, atMs))) {
             yield { tag, room: things.truthAt(tag, atMs).room, atMs }
@@ -72,6 +79,17 @@ function wardStory(seed: number, startMs: number): Story {
       },
     }),
   }
+}
+
+/** As after `biotrakr calibrate survey`: somebody walked through the ward with a tag before it opened. */
+function surveyed(map: SiteMap, options: WardOptions): SiteMap {
+  const windows = surveyWard(options).flatMap(({ room, at, readings }, stop) => {
+    const filter = createFilter()
+    for (const reading of readings) filter.add(reading)
+    const closed = filter.close((readings.at(-1)?.atMs ?? 0) + 2000).windows
+    return closed.map(({ atMs, sightings }) => ({ session: `stop ${stop}`, room, atMs, sightings, at }))
+  })
+  return { ...map, survey: fitSurvey(map, windows) }
 }
 
 function replayStory(dir: string, speed: number | undefined, endMs: number | undefined): Story {

@@ -4,29 +4,63 @@ import { describe, expect, it } from 'vitest'
 
 import { createFilter } from '../../agent/src/filter/filter.ts'
 import { emptyState, locate } from '../../agent/src/locate/locate.ts'
-import { CASES, engine, outsideSeen, prepare, type WardCase } from '../bench/ward-cases.ts'
+import { CASES, engine, falselyOutside, outsideSeen, prepare, type WardCase } from '../bench/ward-cases.ts'
 import { bermuda, espresense, nearestFingerprint, roomAssistant, strongest } from '../bench/ward-peers.ts'
-import { meanOf, runWard, WARD_START_MS, type WardRun } from '../bench/ward-run.ts'
+import { type Locator, meanOf, runWard, WARD_START_MS, type WardRun } from '../bench/ward-run.ts'
 
-/** Few wards and a short time: a gate against regressions. `npm run bench -- wards` has the full table. */
-const SEEDS = [1, 2, 3, 4]
-const TAGS = 3
-const SECONDS = 2400
+/** The wards of `npm run bench -- wards`, all twelve of them where the product promises a figure; nothing is tuned on them. */
+const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1)
+/** Public rules take most of the time: fewer wards do. */
+const BESIDE_RULES = SEEDS.slice(0, 4)
+const TAGS = 1
+/** Thirty stays of five minutes. */
+const SECONDS = 9690
+const TIMEOUT_MS = 300_000
 
-function runs(name: string, locators: 'ours' | 'all' = 'ours'): WardRun[][] {
+/** Right at rest in per cent and false changes per tag-hour: as promised where that is reached, else just below what is. */
+const FLOORS = [
+  ['base', 95, 7],
+  ['motion bit', 95, 1.2],
+  ['adverts every 4 s', 93, 7],
+  ['1 of 10 dead', 92.5, 7],
+  ['3 of 10 dead', 88, 9],
+  ['3 rooms unsurveyed', 89, 9],
+  ['no survey', 86, 7],
+  ['tag 10 dB weaker than the survey tag', 91, 7],
+] as const
+/** Per cent of seconds: a tag outside that is seen to be there, and one inside that is not. */
+const OUTSIDE = { seen: 89, wrongly: 0.05 } as const
+
+function runs(name: string): WardRun[] {
   const wardCase = caseOf(name)
-  return SEEDS.map((seed) => {
-    const { options, stops, surveyed } = prepare(wardCase, seed, TAGS)
-    const peers = (map: SiteMap) => [
+  return SEEDS.flatMap((seed) => {
+    const { options, surveyed } = prepare(wardCase, seed, TAGS)
+    return runWard(options, (map) => [answered(engine(surveyed(map)))], {
+      seconds: SECONDS,
+      ...(wardCase.change && { change: wardCase.change }),
+    })
+  })
+}
+
+/** The room that is likeliest, whether it is sure enough to be told or not: as promised, and as the rules answer. */
+function answered({ told, likeliest }: ReturnType<typeof engine>): Locator {
+  return (window) => {
+    told(window)
+    return likeliest(window)
+  }
+}
+
+function besideRules(name: string): WardRun[][] {
+  return BESIDE_RULES.map((seed) => {
+    const { options, stops, surveyed } = prepare(caseOf(name), seed, TAGS)
+    const rules = (map: SiteMap) => [
       strongest(map),
       roomAssistant(map),
       bermuda(map),
       espresense(map),
       nearestFingerprint(map, stops),
     ]
-    return runWard(options, (map) => [engine(surveyed(map)).told, ...(locators === 'all' ? peers(map) : [])], {
-      seconds: SECONDS,
-    })
+    return runWard(options, (map) => [answered(engine(surveyed(map))), ...rules(map)], { seconds: SECONDS })
   })
 }
 
@@ -37,37 +71,36 @@ function caseOf(name: string): WardCase {
 }
 
 const column = (wards: readonly WardRun[][], index: number): WardRun[] => wards.map((ward) => ward[index]!)
-const right = (list: readonly WardRun[]): number => meanOf(list, (run) => run.rightAtRest)
+const right = (list: readonly WardRun[]): number => 100 * meanOf(list, (run) => run.rightAtRest)
 const changes = (list: readonly WardRun[]): number => meanOf(list, (run) => run.falseChanges)
 
-describe('rooms found on simulated wards', () => {
-  it('with a survey are right at rest, stay put, and beat every public rule in both', () => {
-    const wards = runs('base', 'all')
+describe('rooms found on simulated wards', { timeout: TIMEOUT_MS }, () => {
+  it('with a survey are right at rest more often than by any public rule, and stay put', () => {
+    const wards = besideRules('base')
     const ours = column(wards, 0)
-    expect(right(ours)).toBeGreaterThan(0.91)
-    expect(changes(ours)).toBeLessThan(7)
-    for (const peer of [1, 2, 3, 4, 5]) {
-      expect(right(column(wards, peer))).toBeLessThan(right(ours))
-      expect(changes(column(wards, peer))).toBeGreaterThan(changes(ours))
+    for (const rule of [1, 2, 3, 4, 5]) {
+      expect(right(column(wards, rule))).toBeLessThan(right(ours))
+      expect(changes(column(wards, rule))).toBeGreaterThan(changes(ours))
     }
   })
 
-  it.each([
-    ['adverts every 4 s', 0.88],
-    ['3 of 10 dead', 0.82],
-    ['no survey', 0.8],
-  ])('with %s are right at rest for more than %d', (name, least) => {
-    const ours = column(runs(name), 0)
-    expect(right(ours)).toBeGreaterThan(least)
-    expect(changes(ours)).toBeLessThan(9)
-  })
+  it.each(FLOORS)(
+    'in case "%s" are right at rest for at least %d %%, with at most %d false changes',
+    (name, least, most) => {
+      const ours = runs(name)
+      expect(right(ours)).toBeGreaterThanOrEqual(least)
+      expect(changes(ours)).toBeLessThanOrEqual(most)
+    },
+  )
 
-  it('are "outside" for a tag beyond a wall', () => {
-    const seen = SEEDS.map((seed) => {
-      const { options, surveyed } = prepare(caseOf('base'), seed, 1)
-      return outsideSeen(surveyed(createWard(options).siteMap), options, 12)
+  it('are "outside" for a tag beyond a wall, and hardly ever inside', () => {
+    const wards = SEEDS.map((seed) => {
+      const { options, surveyed } = prepare(caseOf('base'), seed, TAGS)
+      const map = surveyed(createWard(options).siteMap)
+      return { seen: outsideSeen(map, options, 12), wrongly: falselyOutside(map, options, SECONDS) }
     })
-    expect(meanOf(seen, (share) => share)).toBeGreaterThan(0.85)
+    expect(100 * meanOf(wards, ({ seen }) => seen)).toBeGreaterThanOrEqual(OUTSIDE.seen)
+    expect(100 * meanOf(wards, ({ wrongly }) => wrongly)).toBeLessThanOrEqual(OUTSIDE.wrongly)
   })
 })
 
