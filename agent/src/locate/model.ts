@@ -237,11 +237,11 @@ function spotCell(
   }
 }
 
-/** Surveyed rooms are likelier than others; outside only where a way leads there. */
+/** Surveyed rooms are likelier than others; outside is like them, but only where a way leads there. */
 function firstBelief(layout: Layout, sums: Sums): Float64Array {
   const surveyed = sums.rounds.some((rounds) => rounds > 0)
   const first = Float64Array.from({ length: layout.rooms.length + 1 }, (_, k) => {
-    if (k === layout.rooms.length) return layout.exit.some(Boolean) ? UNSURVEYED_BELIEF : 1e-6
+    if (k === layout.rooms.length) return layout.exit.some(Boolean) ? 1 : 1e-6
     return surveyed && at(sums.rounds, k) === 0 ? UNSURVEYED_BELIEF : 1
   })
   const total = first.reduce((sum, own) => sum + own, 0)
