@@ -85,7 +85,7 @@ describe('rooms found on simulated wards', { timeout: TIMEOUT_MS }, () => {
   })
 
   it.each(FLOORS)(
-    'in case "%s" are right at rest for at least %d %%, with at most %d false changes',
+    'in case "%s" are right at rest for at least %d per cent, with at most %d false changes',
     (name, least, most) => {
       const ours = runs(name)
       expect(right(ours)).toBeGreaterThanOrEqual(least)
