@@ -13,6 +13,7 @@ const entries: Record<string, string> = {
   'test/dist/bench': 'test/bench/main.ts',
   'test/dist/store-open': 'test/bench/store-open.ts',
   'test/dist/fuzz': 'test/fuzz/main.ts',
+  'test/dist/chaos': 'test/chaos/main.ts',
 }
 
 await build({

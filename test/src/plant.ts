@@ -28,6 +28,10 @@ interface PlantWish {
   readonly siteMap: SiteMap
   readonly tags: readonly TagId[]
   readonly broker?: BrokerChoice
+  /** Lines to the broker, to be used in place of its own address. */
+  readonly lines?: (brokerUrl: string) => Promise<{ readonly gateway: string; readonly centre: string }>
+  /** 1 unless told; they are called ingest, ingest-2 and so on. */
+  readonly ingesters?: number
   readonly onEvent?: (event: ChildEvent) => void
 }
 
@@ -85,11 +89,15 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
   const broker = await prepareBroker(folder, account, { choice: brokerChoice, users: Object.values(users) })
   await start(broker.child)
   const pool = await makeDatabase(postgres.superuser, { folder, wish })
-  const { port: ingestPort } = await choosePort(undefined)
+  const lines = (await wish.lines?.(broker.url)) ?? { gateway: broker.url, centre: broker.url }
   const { port: webPort } = await choosePort(undefined)
-  const { superuser } = postgres
-  const ports = { ingest: ingestPort, serve: webPort }
-  const configs = writeCentreConfigs(folder, { superuser, brokerUrl: broker.url, users, ports })
+  const writeConfigs = (ingest: number) =>
+    writeCentreConfigs(folder, {
+      superuser: postgres.superuser,
+      brokerUrl: lines.centre,
+      users,
+      ports: { ingest, serve: webPort },
+    })
   const plant: Plant = {
     folder,
     household,
@@ -99,13 +107,14 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
     agentConfig: ({ siteMap, tags, settings }) => {
       const passwordFile = passwords.gateway.file
       const map = folder.write('config/site-map.yaml', JSON.stringify(siteMap))
-      const access = { url: broker.url, username: gateway, passwordFile }
+      const access = { url: lines.gateway, username: gateway, passwordFile }
       const config = { gateway, dataDir: folder.at('agent'), siteMap: map, tags, broker: access, ...settings }
       return folder.write('config/agent.yaml', JSON.stringify(config))
     },
     startProgram: (name, { bundle, words, port }) => start(programSpec(folder, name, { bundle, words, port })),
     async serve() {
-      await plant.startProgram('serve', { bundle: 'cloud', words: ['serve', '--config', configs.serve], port: webPort })
+      const { serve } = writeConfigs(webPort)
+      await plant.startProgram('serve', { bundle: 'cloud', words: ['serve', '--config', serve], port: webPort })
       return `http://127.0.0.1:${webPort}`
     },
     signal: (name, signal) => signalChild(specs.get(name), signal),
@@ -120,11 +129,12 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
       if (folder.serverPath !== path) rmSync(folder.serverPath, { recursive: true, force: true })
     },
   }
-  await plant.startProgram('ingest', {
-    bundle: 'cloud',
-    words: ['ingest', '--config', configs.ingest],
-    port: ingestPort,
-  })
+  for (let n = 1; n <= (wish.ingesters ?? 1); n++) {
+    const { port } = await choosePort(undefined)
+    const name = n === 1 ? 'ingest' : `ingest-${n}`
+    const config = folder.write(`config/${name}-own.yaml`, readFileSync(writeConfigs(port).ingest, 'utf8'))
+    await plant.startProgram(name, { bundle: 'cloud', words: ['ingest', '--config', config], port })
+  }
   return plant
 }
 
