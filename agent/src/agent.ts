@@ -2,12 +2,19 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { BioTrakrError, type Clock, type Random, type Reading, type TagEvent, type Timer } from '@biotrakr/shared'
+import {
+  type Clock,
+  type Pulse,
+  type Random,
+  type Reading,
+  type TagEvent,
+  type Timer,
+} from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'
-import { apiToken } from './api-token.ts'
-import { type AgentConfig, readSecret } from './config.ts'
+import { type AgentApi, createAgentApi } from './agent-api.ts'
+import { type AgentConfig, readCredential, readSecret } from './config.ts'
 import { type AgentCounters, figures, healthOf } from './health.ts'
 import { createLossLog } from './loss-log.ts'
 import { type HealthWithMasked, withMasked } from './masked-health.ts'
@@ -15,14 +22,12 @@ import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
 import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from './pipeline.ts'
+import { agentPulses, type Rounds } from './pulses.ts'
 import type { RecordClock } from './record-clock.ts'
 import { stampedOutbox, stampedSync } from './stamped.ts'
 import { createSync, type Sync } from './sync/sync.ts'
-import { createExplainAnswer } from './upkeep/explain-answer.ts'
-import { createLocalApi, type LocalApi } from './upkeep/local-api.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 import { ReceiverWatch } from './upkeep/receiver-health.ts'
-import { createWindowStream, type WindowStream } from './upkeep/window-stream.ts'
 import { softwareVersion } from './version.ts'
 
 const GROUP_COMMIT_MS = 1_000
@@ -73,12 +78,12 @@ export class Agent {
   readonly #receivers: ReceiverWatch
   readonly #timers: Timer[] = []
   readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0, emergencies: 0 }
+  readonly #rounds: Rounds = { windows: 0, commits: 0 }
   #committedMs = Number.NEGATIVE_INFINITY
   #hurry: Timer | undefined
   #outbox: Outbox | undefined
   #sync: Sync | undefined
-  #api: LocalApi | undefined
-  #stream: WindowStream | undefined
+  #api: AgentApi | undefined
 
   constructor(parts: AgentParts) {
     this.#parts = parts
@@ -91,16 +96,15 @@ export class Agent {
     const { config, clock, eventClock, log, sources } = this.#parts
     this.#outbox = this.#openOutbox()
     this.#sync = this.#openSync(this.#outbox)
-    const token = apiToken(config.dataDir)
-    this.#stream = createWindowStream({ token })
-    this.#api = createLocalApi({
-      ...config.api,
-      windows: this.#stream.serve,
-      explain: createExplainAnswer({ token, explain: (tag) => this.#pipeline.explain(tag) }),
+    const metrics = createMetrics(figures(() => this.health()))
+    this.#api = createAgentApi({
+      config,
+      clock,
+      eventClock,
       health: () => this.health(),
       metrics: () => metrics.metrics(),
+      explain: (tag) => this.#pipeline.explain(tag),
     })
-    const metrics = createMetrics(figures(() => this.health()))
     await this.#api.start()
     this.#sync.start()
     for (const source of sources) await source.start((reading) => this.#take(reading))
@@ -155,6 +159,15 @@ export class Agent {
     return withMasked(health, this.#pipeline.masked())
   }
 
+  /** What must move as long as this agent works; known once it has started. */
+  pulses(): readonly Pulse[] {
+    const { sources, config } = this.#parts
+    const outbox = this.#outbox
+    if (!outbox) throw new Error('pulses are known once the agent has started')
+    const speed = config.time?.speed ?? 1
+    return agentPulses({ sources, rounds: this.#rounds, outbox: () => outbox.status(), speed })
+  }
+
   #take(reading: Reading): void {
     const nowMs = this.#parts.eventClock.wallMs()
     this.counters.readings += 1
@@ -168,6 +181,7 @@ export class Agent {
   #raise(events: readonly TagEvent[]): void {
     this.counters.emergencies += events.length
     if (this.#parts.config.records.live) this.#sync?.raiseLive(events)
+    this.#api?.raised(events)
     for (const event of events) this.#outbox?.append(event)
     this.#commitSoon()
   }
@@ -189,13 +203,8 @@ export class Agent {
     this.counters.telemetry += telemetry.length
     for (const record of [...records, ...telemetry]) this.#outbox?.append(record)
     if (this.#parts.config.records.live) this.#sync?.publishLive(places)
-    this.#stream?.publish(() => ({
-      atMs,
-      windows: windows.map((window, i) => {
-        const { room = null, confidence = 0 } = places[i] ?? {}
-        return { ...window, room, confidence }
-      }),
-    }))
+    this.#api?.closed(atMs, windows, places)
+    this.#rounds.windows += 1
   }
 
   #reportReceivers(): void {
@@ -208,6 +217,7 @@ export class Agent {
     this.#committedMs = this.#parts.clock.monoMs()
     this.#outbox?.flush()
     this.#sync?.notifyCommitted()
+    this.#rounds.commits += 1
   }
 
   #openOutbox(): Outbox {
@@ -262,14 +272,6 @@ export class Agent {
 /** Of a key that outlives the store: the centre sees by it that a new store is of the same box. */
 function boxOf(keyFile: string): string {
   return createHash('sha256').update('biotrakr box').update(readFileSync(keyFile)).digest('hex').slice(0, 32)
-}
-
-function readCredential(file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (cause) {
-    throw new BioTrakrError(`cannot read ${file}`, { code: 'CONFIG_UNREADABLE', next: 'Check the path.', cause })
-  }
 }
 
 /** Where the outbox of a data folder is. */

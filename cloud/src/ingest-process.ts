@@ -1,3 +1,5 @@
+import type { Pulse } from '@biotrakr/shared'
+
 import { createIngester, type IngesterOptions } from './ingester.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
@@ -9,6 +11,12 @@ interface IngestProcessOptions extends Omit<IngesterOptions, 'pool'> {
   readonly port: number
 }
 
+interface IngestProcess {
+  /** What must move as long as it works. */
+  readonly pulses: readonly Pulse[]
+  stop(): Promise<void>
+}
+
 /** Recording, hellos and evidence, leases, and records that have got their time: each works on one connection. */
 const CONNECTIONS = 4
 
@@ -16,7 +24,7 @@ const CONNECTIONS = 4
  * One ingester with its connections and its probe server.
  * @throws BioTrakrError DATABASE_UNREACHABLE, DATABASE_PRIVILEGE or PORT_IN_USE
  */
-export async function startIngestProcess(options: IngestProcessOptions): Promise<{ stop(): Promise<void> }> {
+export async function startIngestProcess(options: IngestProcessOptions): Promise<IngestProcess> {
   const { database, port, log } = options
   const onIdleError = (error: Error) =>
     log.warn({ event: 'ingest.connection_lost', reason: error.message }, 'a database connection was lost')
@@ -36,6 +44,7 @@ export async function startIngestProcess(options: IngestProcessOptions): Promise
   ingester.start()
   log.info({ event: 'ingest.started', probe: probe.server.address() }, 'ingester started')
   return {
+    pulses: ingester.pulses,
     async stop() {
       await ingester.stop()
       await probe.close()

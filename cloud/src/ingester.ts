@@ -1,4 +1,4 @@
-import { type Clock, type Compression, type GatewayId, type Random, topics } from '@biotrakr/shared'
+import { type Clock, type Compression, type GatewayId, type Pulse, type Random, topics } from '@biotrakr/shared'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
@@ -52,11 +52,16 @@ export interface IngesterStatus {
   readonly sideWorkDropped: number
 }
 
+/** Sets are committed within this, or the database has a fault that is told. */
+const SET_LIMIT_MS = 120_000
+
 export interface Ingester {
   start(): void
   /** Lets the running transaction end and acknowledges it; what was not begun is sent again by the agents. */
   stop(): Promise<void>
   status(): IngesterStatus
+  /** What must move as long as it works. */
+  readonly pulses: readonly Pulse[]
   readonly metrics: Registry
 }
 
@@ -108,9 +113,10 @@ export function createIngester(options: IngesterOptions): Ingester {
   const answers = createAnswers(options, { broker, parking, assembly, metrics })
   const shards = shardKeeper(options, broker)
 
+  const work: Work = { sets: 0, isRecording: false }
   const run = async () => {
     for (let set = await assembly.next(); set; set = await assembly.next()) {
-      const outcomes = await recorder.record(set)
+      const outcomes = await followed(work, recorder.record(set))
       for (const outcome of outcomes ?? []) answers.outcome(outcome)
     }
   }
@@ -145,7 +151,31 @@ export function createIngester(options: IngesterOptions): Ingester {
     await atMost(STOP_MS, clock, Promise.all([running, side.idle(), mover.stop()]))
     await broker.stop()
   }
-  return { start, stop, status, metrics: metrics.registry }
+  return { start, stop, status, pulses: [ledgerPulse(work, status)], metrics: metrics.registry }
+}
+
+interface Work {
+  sets: number
+  isRecording: boolean
+}
+
+async function followed<T>(work: Work, recording: Promise<T>): Promise<T> {
+  work.isRecording = true
+  const outcomes = await recording
+  work.isRecording = false
+  work.sets += 1
+  return outcomes
+}
+
+/** A database that is away is told in health and waited for: a new start would bring nothing. */
+function ledgerPulse(work: Readonly<Work>, status: () => IngesterStatus): Pulse {
+  const isIdle = () => !work.isRecording && status().intake.batches === 0
+  return {
+    name: 'ledger',
+    mark: () => work.sets,
+    isExcused: () => isIdle() || status().database.fault !== undefined,
+    limitMs: SET_LIMIT_MS,
+  }
 }
 
 function ledgerReceiver(intake: Intake, { assembly, clock }: { readonly assembly: Assembly; readonly clock: Clock }) {

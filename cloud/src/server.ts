@@ -1,4 +1,4 @@
-import { BioTrakrError, type Clock, type Compression, type Random, type RoomId } from '@biotrakr/shared'
+import { BioTrakrError, type Clock, type Compression, type Pulse, type Random, type RoomId } from '@biotrakr/shared'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 
@@ -41,6 +41,8 @@ export interface ServerOptions {
 export interface CentreServer {
   /** The address to visit, for example http://127.0.0.1:8080. */
   readonly url: string
+  /** What must move as long as it works. */
+  readonly pulses: readonly Pulse[]
   stop(): Promise<void>
 }
 
@@ -50,6 +52,8 @@ const MAX_WAITING = 100
 /** Tags watched live; of more, the first registered. The other requests know all. */
 const MAX_TAGS = 100_000
 const MIN_TOKEN = 16
+/** A reading of all positions ends, well or badly, within the database's own time limits. */
+const REFRESH_LIMIT_MS = 900_000
 
 /**
  * One organisation's API, live stream and page.
@@ -139,6 +143,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   log.info({ event: 'serve.started', url, org: tenant.slug }, 'serving the API and the live page')
   return {
     url,
+    pulses: [{ name: 'refresh', mark: () => refresh.status().attempts, limitMs: REFRESH_LIMIT_MS }],
     stop: async () => {
       await stop()
       await pool.end()

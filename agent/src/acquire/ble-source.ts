@@ -79,6 +79,7 @@ export function createBleSource(options: BleSourceOptions): BleSource {
         state: state === 'stopped' ? 'finished' : stateOf(all),
         detail: all.map(describe).join('; '),
         readings,
+        watchesSilence: true,
         errors: all.reduce((sum, { failures, counts }) => sum + failures + counts.malformed, unrecognisable),
         adapters: all,
       }

@@ -173,6 +173,8 @@ class Supervisor implements LlrpSource {
     return {
       ...counts,
       state: this.#sourceState(),
+      // The reader is told to send a keepalive every few seconds.
+      watchesSilence: true,
       detail: this.#words(),
       errors:
         this.#errors + counts.unusable + counts.unmapped + counts.impossibleRssi + this.#session.counters.malformed,

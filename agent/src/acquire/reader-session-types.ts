@@ -44,6 +44,8 @@ export interface SessionStatus {
   readonly framer: FramerCounters
   /** Monotonic time of the last whole frame since the line was opened. */
   readonly lastFrameMs: number | undefined
+  /** True while a silence that lasts ends the session. */
+  readonly watchesSilence?: boolean
   /** Bytes since the last whole frame, or since the line was opened. */
   readonly noiseBytes: number
   /** Times the reader started anew by itself. */

@@ -113,6 +113,7 @@ export class ReaderSession {
       alarm: this.#facts.alarm(nowMs),
       framer: this.#talk.counters,
       lastFrameMs: this.#lastFrameMs,
+      watchesSilence: this.#phase === 'running' && Number.isFinite(this.#inventory.silenceMs),
       noiseBytes: this.#noiseBytes,
       restarts: this.#restarts,
       complaints: this.#complaints,

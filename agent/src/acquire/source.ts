@@ -11,6 +11,8 @@ export interface SourceStatus {
   readonly readings: number
   /** Reports that could not be used, and failures of the source itself. */
   readonly errors: number
+  /** True while the source itself does something about a silence that lasts; otherwise silence says nothing of it. */
+  readonly watchesSilence?: boolean
   /** Of a source with radios: each of them. */
   readonly adapters?: readonly BleAdapterStatus[]
   /** Of a source that hears everybody: whoever is not the site's, as numbers. */

@@ -5,6 +5,7 @@ import { Agent } from '../agent.ts'
 import { readConfig } from '../config.ts'
 import { machineTime } from '../machine-time.ts'
 import { createRecordClock, steadyClock } from '../record-clock.ts'
+import { createService } from '../service.ts'
 import { scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { openSources } from './open-source.ts'
@@ -39,7 +40,10 @@ export async function runAgent(options: RunOptions): Promise<void> {
   const witness = capture && { witness: capture }
   const agent = new Agent({ config, sources, clock, eventClock, recordClock, random: Math.random, log, ...witness })
   await agent.start()
+  const service = createService({ clock: systemClock, log, pulses: agent.pulses(), env: process.env, pid: process.pid })
+  service.started()
   await askedToStop({ onStdinEnd: options.stopOnStdinEnd })
+  service.stopping()
   log.info({ event: 'agent.stopping' }, 'stopping: sending what is left')
   await agent.stop({ flushMs: options.flushSeconds * 1000 })
   capture?.end()

@@ -7,6 +7,7 @@ import { brokerAccess, databaseAccess } from '../access.ts'
 import { readConfig } from '../config.ts'
 import { startIngestProcess } from '../ingest-process.ts'
 import { nodeCompression } from '../node-compression.ts'
+import { createService } from '../service.ts'
 import { systemClock } from '../system-clock.ts'
 import { askedToStop } from './stop.ts'
 
@@ -29,6 +30,9 @@ export async function runIngest({ config: file, stopOnStdinEnd }: IngestOptions)
     compression: nodeCompression,
     log,
   })
+  const service = createService({ clock: systemClock, log, pulses: ingest.pulses, env: process.env, pid: process.pid })
+  service.started()
   await askedToStop(stopOnStdinEnd)
+  service.stopping()
   await ingest.stop()
 }

@@ -5,6 +5,7 @@ import { brokerAccess, databaseAccess } from '../access.ts'
 import { readConfig, readSecret } from '../config.ts'
 import { nodeCompression } from '../node-compression.ts'
 import { startServer } from '../server.ts'
+import { createService } from '../service.ts'
 import { systemClock } from '../system-clock.ts'
 import { askedToStop } from './stop.ts'
 
@@ -23,6 +24,7 @@ export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): 
       next: 'Set `org` to the slug of one that `biotrakr-cloud site import` has registered.',
     })
   }
+  const log = pino({ name: 'biotrakr-serve', level: config.log.level })
   const server = await startServer({
     database: databaseAccess(config, 'biotrakr-serve'),
     broker: brokerAccess(config),
@@ -32,9 +34,12 @@ export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): 
     token: serve.tokenFile && readSecret(serve.tokenFile),
     clock: systemClock,
     random: Math.random,
-    log: pino({ name: 'biotrakr-serve', level: config.log.level }),
+    log,
     compression: nodeCompression,
   })
+  const service = createService({ clock: systemClock, log, pulses: server.pulses, env: process.env, pid: process.pid })
+  service.started()
   await askedToStop(stopOnStdinEnd)
+  service.stopping()
   await server.stop()
 }

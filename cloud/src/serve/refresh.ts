@@ -13,6 +13,8 @@ interface RefreshStatus {
   readonly ok: boolean
   readonly durationMs: number
   readonly failures: number
+  /** Readings that have ended, well or badly. */
+  readonly attempts: number
 }
 
 export interface Refresh {
@@ -31,6 +33,7 @@ export function createRefresh({ clock, log, task }: RefreshOptions): Refresh {
   let ok = true
   let durationMs = 0
   let failures = 0
+  let attempts = 0
   let timer: Timer | undefined
   let stopped = false
 
@@ -50,6 +53,7 @@ export function createRefresh({ clock, log, task }: RefreshOptions): Refresh {
       throw error
     } finally {
       durationMs = clock.monoMs() - fromMs
+      attempts += 1
     }
   }
   const again = async () => {
@@ -70,6 +74,6 @@ export function createRefresh({ clock, log, task }: RefreshOptions): Refresh {
       stopped = true
       timer?.cancel()
     },
-    status: () => ({ ok, durationMs, failures }),
+    status: () => ({ ok, durationMs, failures, attempts }),
   }
 }
