@@ -6,7 +6,7 @@ export interface GatewayEntry {
   readonly orgId: number
   readonly facilityId: number
   readonly name: GatewayId
-  /** Blocked or retired: nothing of it is taken. */
+  /** Not enrolled, blocked or retired: nothing of it is taken. */
   readonly barred: boolean
 }
 
@@ -17,7 +17,10 @@ export interface Lookup {
 }
 
 export interface Directory {
-  /** First step of a set: brings the gateways named up to date; `gateway` answers from memory afterwards. */
+  /**
+   * First step of a set: reads the gateways named; `gateway` answers from memory afterwards. Read anew for every set, so
+   * that nothing is taken any more from a gateway once it is blocked.
+   */
   loadGateways(client: ClientBase, names: Iterable<GatewayId>): Promise<void>
   gateway(name: GatewayId): GatewayEntry | undefined
   /** Looks for the tags and rooms of these records that are not yet known, at most every `missMs` for the same name. */
@@ -27,8 +30,6 @@ export interface Directory {
   clear(): void
 }
 
-/** How long a gateway's row is believed: blocking one takes effect within this time. */
-const GATEWAY_FRESH_MS = 5_000
 /** How long a name that was not found is not asked for again. */
 const MISS_MS = 3_000
 const MAX_GATEWAYS = 20_000
@@ -43,7 +44,7 @@ interface Names {
 
 /** Cached names of gateways, tags (per organisation) and rooms (per facility). All maps are bounded by being emptied. */
 export function createDirectory(clock: Clock): Directory {
-  const gateways = new Map<GatewayId, { readonly entry: GatewayEntry | undefined; readonly atMs: number }>()
+  const gateways = new Map<GatewayId, GatewayEntry>()
   const tags = new Map<number, Names>()
   const rooms = new Map<number, Names>()
 
@@ -55,20 +56,15 @@ export function createDirectory(clock: Clock): Directory {
   }
 
   const loadGateways = async (client: ClientBase, names: Iterable<GatewayId>) => {
-    const nowMs = clock.monoMs()
     trim()
-    const wanted = [...new Set(names)].filter((name) => {
-      const known = gateways.get(name)
-      return !known || nowMs - known.atMs > GATEWAY_FRESH_MS
-    })
-    if (wanted.length === 0) return
+    const wanted = [...new Set(names)]
     const found = await client.query<GatewayRow>({
       name: 'gateways',
       text: 'select id, org_id, facility_id, name, status from site.gateway where name = any($1)',
       values: [wanted],
     })
-    for (const name of wanted) gateways.set(name, { entry: undefined, atMs: nowMs })
-    for (const row of found.rows) gateways.set(row.name, { entry: gatewayEntry(row), atMs: nowMs })
+    for (const name of wanted) gateways.delete(name)
+    for (const row of found.rows) gateways.set(row.name, gatewayEntry(row))
   }
 
   const loadNames: Directory['loadNames'] = async (client, gateway, records) => {
@@ -88,7 +84,7 @@ export function createDirectory(clock: Clock): Directory {
 
   return {
     loadGateways,
-    gateway: (name) => gateways.get(name)?.entry,
+    gateway: (name) => gateways.get(name),
     loadNames,
     lookup: (gateway) => {
       const knownTags = tags.get(gateway.orgId)?.ids
@@ -117,7 +113,7 @@ function gatewayEntry(row: GatewayRow): GatewayEntry {
     orgId: row.org_id,
     facilityId: row.facility_id,
     name: row.name,
-    barred: row.status === 'blocked' || row.status === 'retired',
+    barred: row.status !== 'active' && row.status !== 'offline',
   }
 }
 

@@ -104,6 +104,7 @@ describe('the catalogue of the migrated database', () => {
       'rtls.store insert select update',
       'rtls.tag select',
       'rtls.watermark insert select update',
+      'site.certificate select',
       'site.facility select',
       'site.gateway select',
       'site.room select',
@@ -111,6 +112,22 @@ describe('the catalogue of the migrated database', () => {
       'telemetry.receiver_health insert',
       'telemetry.sensor_reading insert',
       'telemetry.usage_event insert',
+    ])
+  })
+
+  it('lets the enrolment service see gateways and their certificates, and nothing that was heard', async () => {
+    const grants = await column(
+      `select table_schema || '.' || table_name || ' ' || string_agg(lower(privilege_type), ' ' order by privilege_type)
+       from information_schema.role_table_grants where table_schema = any($1) and grantee = 'bt_ca'
+       group by table_schema, table_name order by 1`,
+    )
+    expect(grants).toEqual([
+      'iam.org select',
+      'rtls.store select',
+      'site.certificate delete insert select update',
+      'site.enrolment_code delete insert select update',
+      'site.facility select',
+      'site.gateway insert select update',
     ])
   })
 

@@ -31,7 +31,7 @@ export async function refuseUnsafeRole(client: ClientBase | Pool): Promise<void>
   if (!trouble) return
   throw new BioTrakrError(`The database user "${standing.name}" ${trouble}, so row security would not bind it`, {
     code: 'DATABASE_PRIVILEGE',
-    next: 'Log in as bt_api (serve) or bt_ingest (ingest), which `biotrakr-cloud migrate` creates; give them a password.',
+    next: 'Log in as bt_api (serve), bt_ingest (ingest) or bt_ca (enroll), which `biotrakr-cloud migrate` creates; give them a password.',
   })
 }
 

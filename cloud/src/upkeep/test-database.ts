@@ -28,7 +28,7 @@ import { migrate } from './migrate.ts'
  */
 export interface TestDatabase {
   /** Connection options of a login: `owner` is the superuser of the server, the others are the product's own. */
-  options(role: 'owner' | 'bt_ingest' | 'bt_api'): DatabaseOptions
+  options(role: 'owner' | 'bt_ingest' | 'bt_api' | 'bt_ca'): DatabaseOptions
   /** A connected superuser session, for preparing and counting. */
   readonly ownerClient: Client
   stop(): Promise<void>
@@ -50,7 +50,9 @@ export async function createTestDatabase({ server, migrated = true }: TestDataba
   const password = 'for-tests-only'
   if (migrated) {
     await migrate(ownerClient)
-    await ownerClient.query(`alter role bt_ingest password '${password}'; alter role bt_api password '${password}'`)
+    for (const role of ['bt_ingest', 'bt_api', 'bt_ca']) {
+      await ownerClient.query(`alter role ${role} password '${password}'`)
+    }
   }
   return {
     options: (role) => ({ ...cluster.options, database, ...(role === 'owner' ? {} : { user: role, password }) }),
