@@ -2,14 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import {
-  type Clock,
-  type Pulse,
-  type Random,
-  type Reading,
-  type TagEvent,
-  type Timer,
-} from '@biotrakr/shared'
+import type { Clock, Pulse, Random, Reading, TagEvent, Timer } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'

@@ -104,8 +104,13 @@ describe('the configuration', () => {
     expect(problemsOf({ ...good, broker: { url: 'http://localhost' } })).toContain('broker.url: must be an mqtts://')
   })
 
-  it('refuses to open its own interface beyond this machine', () => {
-    expect(problemsOf({ ...good, api: { host: '0.0.0.0' } })).toContain('api.host: must be 127.0.0.1 or ::1')
+  it('opens its own interface beyond this machine only with TLS', () => {
+    expect(problemsOf({ ...good, api: { host: '0.0.0.0' } })).toContain(
+      'api.host: other machines could connect, which takes certFile and keyFile (TLS) here; or use 127.0.0.1',
+    )
+    expect(problemsOf({ ...good, api: { certFile: 'a.pem' } })).toContain('api.keyFile: certFile and keyFile belong')
+    write('agent.yaml', { ...good, api: { host: '0.0.0.0', certFile: 'a.pem', keyFile: 'a.key' } })
+    expect(readConfig(join(dir, 'agent.yaml')).api).toMatchObject({ host: '0.0.0.0', certFile: join(dir, 'a.pem') })
   })
 
   it('names the site map when the mistake is there', () => {

@@ -130,11 +130,19 @@ const documentSchema = z.strictObject({
     .prefault({}),
   api: z
     .strictObject({
-      host: z
-        .string()
-        .refine((host) => LOOPBACK.has(host), 'must be 127.0.0.1 or ::1')
-        .default('127.0.0.1'),
+      /** Beyond this machine only with TLS; every request then needs the token in `api.token` of the data folder. */
+      host: z.string().min(1).max(253).default('127.0.0.1'),
       port: z.int().min(0).max(65_535).default(9470),
+      certFile: path.optional(),
+      keyFile: path.optional(),
+    })
+    .superRefine(({ host, certFile, keyFile }, context) => {
+      const report = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+      if ((certFile === undefined) !== (keyFile === undefined)) {
+        report('keyFile', 'certFile and keyFile belong together')
+      } else if (!LOOPBACK.has(host) && certFile === undefined) {
+        report('host', 'other machines could connect, which takes certFile and keyFile (TLS) here; or use 127.0.0.1')
+      }
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
@@ -217,6 +225,11 @@ export function readConfig(file: string, { withCalibration = true }: ReadOptions
       ...(broker.certFile && { certFile: at(broker.certFile) }),
       ...(broker.keyFile && { keyFile: at(broker.keyFile) }),
     },
+    api: {
+      ...config.api,
+      ...(config.api.certFile && { certFile: at(config.api.certFile) }),
+      ...(config.api.keyFile && { keyFile: at(config.api.keyFile) }),
+    },
     outbox: { ...outbox, keyFile: at(outbox.keyFile ?? `${dataDir}/outbox.key`) },
   })
 }
@@ -272,6 +285,15 @@ function readYaml(file: string): unknown {
     return parseYaml(text)
   } catch (cause) {
     throw new BioTrakrError(`${file} is not YAML`, { code: 'CONFIG_INVALID', next: NEXT, cause })
+  }
+}
+
+/** @throws BioTrakrError CONFIG_UNREADABLE */
+export function readCredential(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new BioTrakrError(`cannot read ${file}`, { code: 'CONFIG_UNREADABLE', next: 'Check the path.', cause })
   }
 }
 

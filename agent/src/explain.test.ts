@@ -103,10 +103,11 @@ describe('biotrakr explain', () => {
     const api = createLocalApi({
       host: '127.0.0.1',
       port: 0,
+      token: apiToken(dataDir),
       health: () => ({ ok: true, gateway: GATEWAY }),
       metrics: async () => '',
       windows: () => undefined,
-      explain: createExplainAnswer({ token: apiToken(dataDir), explain: pipeline.explain }),
+      explain: createExplainAnswer({ explain: pipeline.explain }),
     })
     await api.start()
     writeConfig(api.port())

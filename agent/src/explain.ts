@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs'
-import { get } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 
 import { BioTrakrError, type Fix, type TagId } from '@biotrakr/shared'
 
 import { outboxPath } from './agent.ts'
-import { apiToken } from './api-token.ts'
+import { askAgent } from './api-client.ts'
 import { readHeader } from './capture.ts'
 import type { AgentConfig } from './config.ts'
 import { trainOn } from './evaluate.ts'
@@ -35,15 +35,13 @@ const DATASET_START_MS = 0
  * @throws BioTrakrError AGENT_REFUSED
  */
 export function explainByAgent(
-  { api, dataDir }: Pick<AgentConfig, 'api' | 'dataDir'>,
+  config: Pick<AgentConfig, 'api' | 'dataDir'>,
   tag: TagId,
 ): Promise<Explanation | undefined> {
-  const host = api.host.replace(/^\[|\]$/g, '')
   const path = `/explain?tag=${encodeURIComponent(tag)}`
-  const headers = { authorization: `Bearer ${apiToken(dataDir)}` }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => reject(refused(cause))
-    const request = get({ host, port: api.port, path, headers, timeout: ASK_MS }, (response) => {
+    const onAnswer = (response: IncomingMessage): void => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (part: string) => {
@@ -56,7 +54,8 @@ export function explainByAgent(
         else if (response.statusCode === 200) resolve(JSON.parse(text) as Explanation)
         else fail(new Error(`it answered ${response.statusCode}`))
       })
-    })
+    }
+    const request = askAgent(config, path, { timeoutMs: ASK_MS, onAnswer })
     request.on('timeout', () => request.destroy(new Error('it did not answer in time')))
     request.on('error', fail)
   })

@@ -29,11 +29,12 @@ const window = {
 }
 
 async function startAgent(token: string, port = 0) {
-  const stream = createWindowStream({ token })
+  const stream = createWindowStream()
   const health = () => ({ ok: true, gateway })
   const api = createLocalApi({
     host: '127.0.0.1',
     port,
+    token,
     health,
     metrics: async () => '',
     windows: stream.serve,

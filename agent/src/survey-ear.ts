@@ -1,4 +1,4 @@
-import { get } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 
 import {
@@ -12,7 +12,7 @@ import {
 } from '@biotrakr/shared'
 
 import type { Source } from './acquire/source.ts'
-import { apiToken } from './api-token.ts'
+import { askAgent } from './api-client.ts'
 import type { AgentConfig } from './config.ts'
 import { createFilter } from './filter/filter.ts'
 
@@ -113,35 +113,33 @@ const ASK_MS = 2000
 const RETRY_MS = 2000
 
 /** Whether the agent of this configuration runs; it then holds the adapters and readers. */
-export function isAgentRunning({ api, gateway }: Pick<AgentConfig, 'api' | 'gateway'>): Promise<boolean> {
-  if (api.port === 0) return Promise.resolve(false)
+export function isAgentRunning(config: AgentAddress): Promise<boolean> {
+  if (config.api.port === 0) return Promise.resolve(false)
   return new Promise((resolve) => {
-    const request = get({ host: plainHost(api.host), port: api.port, path: '/health', timeout: ASK_MS }, (response) => {
+    const onAnswer = (response: IncomingMessage): void => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (part: string) => {
         text += part.slice(0, 100_000)
       })
-      response.on('end', () => resolve(text.includes(JSON.stringify(gateway))))
+      response.on('end', () => resolve(text.includes(JSON.stringify(config.gateway))))
       response.on('error', () => resolve(false))
-    })
+    }
+    const request = askAgent(config, '/health', { timeoutMs: ASK_MS, onAnswer })
     request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(false))
   })
 }
 
-const plainHost = (host: string): string => host.replace(/^\[|\]$/g, '')
-
 /** Listens through the running agent: nothing is stopped, and a survey hears exactly what the agent hears. */
 export function earOfAgent(config: AgentAddress, { clock }: Pick<EarOptions, 'clock'>): Ear {
-  const { api, dataDir } = config
+  const { api } = config
   let isStopped = false
   let retry: Timer | undefined
   let hangUp = (): void => undefined
   const listen = (onSecond: (now: HeardNow) => void, onEnd: (words: string) => void): Promise<void> =>
     new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${apiToken(dataDir)}` }
-      const request = get({ host: plainHost(api.host), port: api.port, path: '/windows', headers }, (response) => {
+      const onAnswer = (response: IncomingMessage): void => {
         if (response.statusCode !== 200) {
           response.resume()
           reject(refused(response.statusCode))
@@ -153,7 +151,8 @@ export function earOfAgent(config: AgentAddress, { clock }: Pick<EarOptions, 'cl
         // An agent that dies ends the response with an error, and it always closes.
         lines.on('error', () => lines.close())
         response.on('close', () => onEnd('the agent has stopped; waiting for it to start again'))
-      })
+      }
+      const request = askAgent(config, '/windows', { onAnswer })
       request.on('error', (error) => {
         reject(error)
         onEnd('the agent does not answer; waiting for it to start again')

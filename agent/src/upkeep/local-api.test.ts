@@ -10,7 +10,7 @@ import { createWindowStream } from './window-stream.ts'
 
 const TOKEN = 'secret'
 const HEARD = 'ble:c00000000001'
-const stream = createWindowStream({ token: TOKEN })
+const stream = createWindowStream()
 
 let api: LocalApi | undefined
 afterEach(async () => {
@@ -23,10 +23,11 @@ async function startApi(health: { ok: boolean; why?: string }): Promise<string> 
   api = createLocalApi({
     host: '127.0.0.1',
     port: 0,
+    token: TOKEN,
     health: () => health,
     metrics: () => metrics.metrics(),
     windows: stream.serve,
-    explain: createExplainAnswer({ token: TOKEN, explain: (tag) => (tag === HEARD ? { tag, room: 'A' } : undefined) }),
+    explain: createExplainAnswer({ explain: (tag) => (tag === HEARD ? { tag, room: 'A' } : undefined) }),
   })
   await api.start()
   return `http://127.0.0.1:${api.port()}`
@@ -51,7 +52,7 @@ describe('the local API', () => {
     const ask = async (tag: string, token: string) => {
       const headers = { authorization: `Bearer ${token}` }
       const response = await fetch(`${base}/explain?tag=${encodeURIComponent(tag)}`, { headers })
-      return [response.status, await response.json()]
+      return [response.status, response.status === 401 ? undefined : await response.json()]
     }
     expect(await ask(HEARD, TOKEN)).toEqual([200, { tag: HEARD, room: 'A' }])
     expect((await ask(HEARD, 'guessed'))[0]).toBe(401)
@@ -72,6 +73,7 @@ describe('the local API', () => {
     const second = createLocalApi({
       host: '127.0.0.1',
       port,
+      token: TOKEN,
       health: () => ({ ok: true }),
       metrics: async () => '',
       windows: stream.serve,
