@@ -12,6 +12,9 @@ const isProgram = (name: string, folders: readonly string[]) => folders.some((fo
 export const hasMosquitto = isProgram('mosquitto', [...programFolders, '/usr/sbin'])
 export const hasSocat = isProgram('socat', programFolders)
 export const hasTmux = isProgram('tmux', programFolders)
+export const hasPython = isProgram('python3', programFolders)
+export const hasSystemdNotify = isProgram('systemd-notify', programFolders)
+export const hasSystemdAnalyze = isProgram('systemd-analyze', programFolders)
 
 /**
  * `it` for a test that needs a real part. Without the part the test skips and says why in its name; with
