@@ -182,12 +182,12 @@ const restoreBackup = always('restore the backup', async (_model, { gateway, bac
 const flushing = always('flush', flush)
 const flow = [append(260), flushing, send, send, send, delivery, delivery, delivery, hearAck, hello, drop]
 const faults = [crash, restart, newRecorder, image, restoreImage, backUp, restoreBackup]
-const commands = fc.commands([...flow, ...flow, ...faults], { maxCommands: 60 })
+const commands = fc.commands([...flow, ...flow, ...faults], { maxCommands: 60, size: 'max' })
 /** More than the smallest store can hold, so that records give way, between two stretches of commands. */
 const floods = fc.tuple(
-  fc.commands(flow, { maxCommands: 12 }),
+  fc.commands(flow, { maxCommands: 12, size: 'max' }),
   fc.integer({ min: 17_000, max: 20_000 }),
-  fc.commands([...flow, crash, restart, newRecorder], { maxCommands: 20 }),
+  fc.commands([...flow, crash, restart, newRecorder], { maxCommands: 20, size: 'max' }),
 )
 
 /** Plain work to the end: hello, send, record, acknowledge. */
