@@ -53,7 +53,7 @@ export function healthOf(parts: HealthParts): AgentHealth {
       problems.push({
         code: 'SOURCE_FAILED',
         message: `source ${name}: ${detail}`,
-        next: 'Mend the cause; the agent goes on with its other sources.',
+        next: 'Run "biotrakr doctor -c <configuration>" here: it names the command that mends it. The other sources go on.',
       })
     }
   }
@@ -149,7 +149,7 @@ function adapterProblems({ receiver, target, alarm, failure, silentMs, degraded 
     problems.push({
       code: 'ADAPTER_DEAF',
       message: `adapter ${receiver} (${target}): ${trouble}`,
-      next: 'Run biotrakr doctor on this gateway.',
+      next: 'Run "biotrakr doctor -c <configuration>" here: it names the command that mends it.',
     })
   }
   if (degraded !== undefined) {

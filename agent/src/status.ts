@@ -1,7 +1,7 @@
 import type { SourceStatus } from './acquire/source.ts'
 import type { AgentHealth } from './health.ts'
 import type { HealthWithMasked } from './masked-health.ts'
-import { createRates } from './rates.ts'
+import { createRates, type Rates } from './rates.ts'
 
 /** What the status page shows: nothing of any tag. Times are wall milliseconds, rates per second. */
 export interface StatusDocument {
@@ -15,6 +15,7 @@ export interface StatusDocument {
   readonly answersRate: number | undefined
   readonly tags: { readonly heard: number; readonly known: number }
   readonly adapters: readonly AdapterLine[]
+  /** Those that have no adapters to be shown instead, and whatever failed. */
   readonly sources: readonly SourceLine[]
   readonly buffer: BufferLine
   readonly centre: CentreLine
@@ -98,9 +99,7 @@ export function createStatusView({ knownTags, wallMs, monoMs }: StatusOptions): 
         answersRate: recent.perSecond('fixes'),
         tags: { heard: heardTags, known: knownTags },
         adapters: sources.flatMap(({ adapters = [] }) => adapters).map((adapter) => adapterLine(adapter, recent)),
-        sources: sources.map(({ name, state, detail, reader }) => {
-          return { name, isReader: reader !== undefined, state, detail, rate: recent.perSecond(`source ${name}`) }
-        }),
+        sources: sources.filter(isShown).map((source) => sourceLine(source, recent)),
         buffer: bufferLine(health, records.perSecond('records', ENOUGH_MS)),
         centre: { state: sync.state, sinceMs: sync.since, lastAckMs: sync.lastAckMs, ackP99Ms: sync.ackMs.p99 },
         clock: clock?.state,
@@ -110,6 +109,7 @@ export function createStatusView({ knownTags, wallMs, monoMs }: StatusOptions): 
 }
 
 type Adapter = NonNullable<SourceStatus['adapters']>[number]
+type Source = AgentHealth['sources'][number]
 
 function countsOf({ counters, sources }: AgentHealth): Record<string, number> {
   const counts: Record<string, number> = { readings: counters.readings, fixes: counters.fixes }
@@ -120,9 +120,15 @@ function countsOf({ counters, sources }: AgentHealth): Record<string, number> {
   return counts
 }
 
-function adapterLine(adapter: Adapter, rates: ReturnType<typeof createRates>): AdapterLine {
+function adapterLine(adapter: Adapter, rates: Rates): AdapterLine {
   const { receiver, target, silentMs } = adapter
   return { receiver, target, state: adapterState(adapter), silentMs, rate: rates.perSecond(`adapter ${receiver}`) }
+}
+
+const isShown = ({ adapters = [], state }: Source): boolean => adapters.length === 0 || state === 'failed'
+
+function sourceLine({ name, state, detail, reader }: Source, rates: Rates): SourceLine {
+  return { name, isReader: reader !== undefined, state, detail, rate: rates.perSecond(`source ${name}`) }
 }
 
 function adapterState({ alarm, degraded, scanning }: Adapter): AdapterLine['state'] {
