@@ -95,10 +95,12 @@ export function resetCursor(cursor: Cursor, next: readonly number[]): void {
 
 /** Forgets what some places hold. */
 export function resetSlots(cursor: Cursor, places: readonly number[]): void {
-  for (const place of places) {
-    cursor.values[place] = Number.NaN
-    cursor.raws[place] = Number.NaN
-    cursor.starts[place] = -1
-    cursor.texts[place] = undefined
+  const { values, raws, starts, texts, hasTexts } = cursor
+  for (let n = 0; n < places.length; n++) {
+    const place = places[n] as number
+    values[place] = Number.NaN
+    raws[place] = Number.NaN
+    starts[place] = -1
+    if (hasTexts) texts[place] = undefined
   }
 }

@@ -9,3 +9,6 @@ export interface MemoryCounters {
 }
 
 export type MemoryTally = { -readonly [key in keyof MemoryCounters]: MemoryCounters[key] }
+
+/** Of the names of tags, wherever they are remembered. */
+export const NAME_TALLY: MemoryTally = { hits: 0, misses: 0, evictions: 0 }

@@ -36,8 +36,9 @@ export function compileMessages(document: ProfileDocument, slots: Slots): Messag
   const headerFields = document.header ?? []
   const header = compileFields(headerFields, slots)
   const headerPlaces = namesIn(headerFields).map((name) => slots.of(name))
-  const messages = document.messages.map((spec) => compileMessage(spec, headerPlaces, { slots }))
-  const candidates = compileCandidates(document, messages, slots)
+  const key = keyByte(document)
+  const messages = document.messages.map((spec) => compileMessage(spec, headerPlaces, { slots, key }))
+  const candidates = compileCandidates(messages, key, slots)
   return {
     read(cursor) {
       const { at: body, end, shown } = cursor
@@ -70,8 +71,7 @@ type Candidates = (cursor: Cursor) => readonly Message[]
  * Messages that a frame can be, in the profile's order: by the byte of the header on which most of them depend, so that the
  * others' conditions need not be looked at.
  */
-function compileCandidates(document: ProfileDocument, messages: readonly Message[], slots: Slots): Candidates {
-  const key = keyByte(document)
+function compileCandidates(messages: readonly Message[], key: string | undefined, slots: Slots): Candidates {
   if (key === undefined) return () => messages
   const place = slots.of(key)
   const conditions = messages.map(({ spec }) => spec.when?.[key])
@@ -141,11 +141,18 @@ function compileCollect(tag: ReadTag | undefined): Read {
   }
 }
 
-function compileMessage(spec: MessageSpec, headerPlaces: readonly number[], { slots }: { slots: Slots }): Message {
+interface MessageParts {
+  readonly slots: Slots
+  /** The field by which candidates are chosen, so that its condition holds already. */
+  readonly key: string | undefined
+}
+
+function compileMessage(spec: MessageSpec, headerPlaces: readonly number[], { slots, key }: MessageParts): Message {
   const { bodyLength, fields = [] } = spec
   const min = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.min ?? 0)
   const max = typeof bodyLength === 'number' ? bodyLength : (bodyLength?.max ?? Number.POSITIVE_INFINITY)
-  const fits = compileConditions(spec.when, slots)
+  const conditions = Object.entries(spec.when ?? {}).filter(([name]) => name !== key)
+  const fits = compileConditions(Object.fromEntries(conditions), slots)
   const bytesFit = compileBytesFit(spec.bytes)
   const tag = spec.tag === undefined ? undefined : compileTag(spec.tag, slots)
   return {

@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { hexOf } from './hex.ts'
-import { numberHex, numberMemoryCounters } from './number-memory.ts'
+import { numberMemoryCounters, tagNumber } from './number-memory.ts'
+
+const numberHex = (bytes: Uint8Array, from: number, to: number) => tagNumber(bytes, from, to)?.text
 
 describe('the hex of a tag number', () => {
   it('is that of its bytes, wherever they stand and whatever was read before', () => {
@@ -10,7 +12,9 @@ describe('the hex of a tag number', () => {
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat(40), fc.nat(40), (bytes, one, other) => {
         const from = Math.min(one, other, bytes.length)
         const to = Math.min(Math.max(one, other), bytes.length)
-        for (const _time of [1, 2]) expect(numberHex(bytes, from, to)).toBe(hexOf(bytes, from, to))
+        for (const _time of [1, 2]) {
+          expect(numberHex(bytes, from, to)).toBe(to > from && to - from < 32 ? hexOf(bytes, from, to) : undefined)
+        }
       }),
     )
   })
@@ -22,8 +26,8 @@ describe('the hex of a tag number', () => {
   })
 
   it('tells a number from a longer one with the same beginning', () => {
-    const bytes = new Uint8Array(32)
-    for (let to = 1; to <= 32; to++) expect(numberHex(bytes, 0, to)).toHaveLength(2 * to)
+    const bytes = new Uint8Array(31)
+    for (let to = 1; to <= 31; to++) expect(numberHex(bytes, 0, to)).toHaveLength(2 * to)
   })
 
   it('counts what is remembered, what is not, and what had to be forgotten', () => {

@@ -1,14 +1,30 @@
+import type { TagId } from '@biotrakr/shared'
+
+import type { TagReport } from './driver.ts'
 import { hexOf } from './hex.ts'
-import type { MemoryCounters, MemoryTally } from './memory-counters.ts'
+import { type MemoryCounters, type MemoryTally, NAME_TALLY } from './memory-counters.ts'
 
 /** How many tag numbers are remembered: two in each of the sets that their bytes choose, a power of 2. */
 const SETS = 2_048
 /** Longest number remembered, bytes; what tags carry is 4 to 16. */
-const ROOM = 32
+const LONGEST = 31
+/** Bytes of a place: how long the number is, and the number. */
+const ROOM = 1 + LONGEST
 
-/** The numbers' bytes, side by side, and their hex. 128 KiB, and at most that many texts. */
+/** A tag's number as it was met first, and the name that was made of it. */
+export interface TagNumber {
+  /** Upper-case hex. */
+  readonly text: string
+  /** Whether what follows is known. */
+  isNamed: boolean
+  pc: string | undefined
+  band: TagReport['band'] | undefined
+  tag: TagId | undefined
+}
+
+/** The numbers' bytes, side by side, and what they are. 128 KiB, and at most that many objects. */
 const BYTES = new Uint8Array(2 * SETS * ROOM)
-const TEXTS: string[] = new Array<string>(2 * SETS).fill('')
+const NUMBERS: TagNumber[] = new Array<TagNumber>(2 * SETS).fill(unnamed(''))
 /** Which of a set's two gives way next: the one that has been there for longer. */
 const NEXT = new Uint8Array(SETS)
 
@@ -18,34 +34,41 @@ const TALLY: MemoryTally = { hits: 0, misses: 0, evictions: 0 }
 export const numberMemoryCounters: MemoryCounters = TALLY
 
 /**
- * Upper-case hex of a tag's number. Readers report the same tags over and over: the text made the first time is given
- * again, so that nothing is allocated and whoever looks the tag up by it finds the text's hash in place. What is
- * remembered makes no difference but in time.
+ * A tag's number. Readers report the same tags over and over: what was made the first time is given again, so that nothing
+ * is allocated and the tag's name need not be looked up. What is remembered makes no difference but in time.
+ *
+ * @returns undefined for a number too long to be remembered, and for none
  */
-export function numberHex(bytes: Uint8Array, from: number, to: number): string {
+export function tagNumber(bytes: Uint8Array, from: number, to: number): TagNumber | undefined {
   const size = to - from
-  if (size > ROOM || size <= 0) return hexOf(bytes, from, to)
+  if (size > LONGEST || size <= 0) return undefined
   const set = setOf(bytes, from, to)
   for (let slot = 2 * set; slot <= 2 * set + 1; slot++) {
-    const known = TEXTS[slot] as string
-    if (known.length === 2 * size && stands(bytes, from, slot * ROOM, size)) {
-      TALLY.hits += 1
-      return known
-    }
+    if (!stands(bytes, from, slot * ROOM, size)) continue
+    TALLY.hits += 1
+    return NUMBERS[slot] as TagNumber
   }
-  const text = hexOf(bytes, from, to)
-  remember(text, set, bytes.subarray(from, to))
-  return text
+  const number = unnamed(hexOf(bytes, from, to))
+  remember(number, set, bytes, from)
+  return number
 }
 
-function remember(text: string, set: number, number: Uint8Array): void {
+function unnamed(text: string): TagNumber {
+  return { text, isNamed: false, pc: undefined, band: undefined, tag: undefined }
+}
+
+function remember(number: TagNumber, set: number, bytes: Uint8Array, from: number): void {
   const way = NEXT[set] as number
   NEXT[set] = 1 - way
   const slot = 2 * set + way
+  const size = number.text.length / 2
+  const room = slot * ROOM
   TALLY.misses += 1
-  if (TEXTS[slot] !== '') TALLY.evictions += 1
-  BYTES.set(number, slot * ROOM)
-  TEXTS[slot] = text
+  if (BYTES[room] !== 0) TALLY.evictions += 1
+  if (NUMBERS[slot]?.isNamed) NAME_TALLY.evictions += 1
+  BYTES[room] = size
+  for (let n = 0; n < size; n++) BYTES[room + 1 + n] = bytes[from + n] as number
+  NUMBERS[slot] = number
 }
 
 /** Multiplied by the golden ratio's bits after every byte, the last bytes, which differ most, reach every bit of the set. */
@@ -56,6 +79,7 @@ function setOf(bytes: Uint8Array, from: number, to: number): number {
 }
 
 function stands(bytes: Uint8Array, from: number, room: number, size: number): boolean {
-  for (let n = 0; n < size; n++) if (BYTES[room + n] !== bytes[from + n]) return false
+  if (BYTES[room] !== size) return false
+  for (let n = 0; n < size; n++) if (BYTES[room + 1 + n] !== bytes[from + n]) return false
   return true
 }

@@ -2,14 +2,13 @@ import { gen2Crc } from '@biotrakr/shared'
 
 import type { Cursor, Slots } from './cursor.ts'
 import type { TagReport } from './driver.ts'
-import { hexOfWord } from './hex.ts'
-import { numberHex } from './number-memory.ts'
+import { hexOf, hexOfWord } from './hex.ts'
+import { tagNumber } from './number-memory.ts'
 import type { TagSpec } from './profile.ts'
+import { Report } from './report.ts'
 
 /** Makes a report of what the cursor has read; undefined when it is none, with the reason in `cursor.why`. */
 export type ReadTag = (cursor: Cursor) => TagReport | undefined
-
-type Draft = { -readonly [key in keyof TagReport]: TagReport[key] }
 
 /** Compiles the mapping from fields to a tag report. */
 export function compileTag(spec: TagSpec, slots: Slots): ReadTag {
@@ -21,13 +20,12 @@ export function compileTag(spec: TagSpec, slots: Slots): ReadTag {
   const fillSignal = compileSignal(spec, slots)
   const fillNumbers = compileNumbers(spec, slots)
   return (cursor) => {
-    const text = numberAt(cursor, epc)
-    if (text === undefined || text === '') {
+    const tag = reportAt(cursor, epc)
+    if (tag === undefined) {
       cursor.why = 'a tag without a number'
       return undefined
     }
     if (!sound(cursor)) return undefined
-    const tag: Draft = { epc: text }
     if (band !== undefined) tag.band = band
     const pcWord = pc < 0 ? Number.NaN : at(cursor.raws, pc)
     if (pcWord >= 0) tag.pc = hexOfWord(pcWord & 0xffff)
@@ -44,12 +42,15 @@ function placeOf(name: string | undefined, slots: Slots): number {
   return name === undefined ? -1 : slots.of(name)
 }
 
-/** The tag's number: what a column or a JSON member says, or the bytes as hex. */
-function numberAt(cursor: Cursor, place: number): string | undefined {
+/** A report that says no more than the tag's number: what a column or a JSON member says, or the bytes as hex. */
+function reportAt(cursor: Cursor, place: number): Report | undefined {
   const text = cursor.hasTexts ? cursor.texts[place] : undefined
-  if (text !== undefined) return text.toUpperCase()
-  const start = cursor.starts[place] ?? -1
-  return start < 0 ? undefined : numberHex(cursor.bytes, start, cursor.ends[place] ?? start)
+  if (text !== undefined) return text === '' ? undefined : new Report(text.toUpperCase(), undefined)
+  const start = cursor.starts[place] as number
+  const end = cursor.ends[place] as number
+  if (!(start >= 0 && end > start)) return undefined
+  const number = tagNumber(cursor.bytes, start, end)
+  return new Report(number?.text ?? hexOf(cursor.bytes, start, end), number)
 }
 
 /** The tag's own evidence: the length in its PC word, and the CRC it sent. */
@@ -74,7 +75,7 @@ function compileSound(spec: TagSpec, slots: Slots): (cursor: Cursor) => boolean 
   }
 }
 
-type Fill = (cursor: Cursor, tag: Draft) => void
+type Fill = (cursor: Cursor, tag: Report) => void
 
 /** Strength and antenna. */
 function compileSignal({ rssi, antenna }: TagSpec, slots: Slots): Fill {
