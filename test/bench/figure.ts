@@ -1,4 +1,7 @@
-/** One measured figure. Rates are per second of wall time on this machine: compare ratios, not machines. */
+/**
+ * One measured figure. Rates are per second on this machine, of wall time unless its own measurement says processor time:
+ * compare ratios, not machines.
+ */
 export interface Figure {
   readonly group: string
   readonly name: string

@@ -44,12 +44,14 @@ export async function benchProfile(id: string): Promise<Figure[]> {
   const driver = openProfiles().load(id)
   const ward = tagLoad(driver, WARD_TAGS)
   const strangers = tagLoad(driver, FRAMES)
-  const ours = createOurs(driver, new Set([...ward.tags, ...strangers.tags]))
+  // Each at a site of its own, which follows the tags that come.
+  const ofWard = createOurs(driver, ward.tags)
+  const ofStrangers = createOurs(driver, strangers.tags)
   const theirs = createTheirs(driver)
   const rounds: Round[] = []
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
-    const known = await msOf(ours, ward, PASSES)
-    const unknown = await msOf(ours, strangers, 1)
+    const known = await msOf(ofWard, ward, PASSES)
+    const unknown = await msOf(ofStrangers, strangers, 1)
     const other = theirs === undefined ? undefined : await msOf(theirs, ward, 1)
     if (round >= 0) rounds.push({ known, unknown, other })
   }
