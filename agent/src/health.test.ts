@@ -1,7 +1,9 @@
+import { tagIdOfReport } from '@biotrakr/firmware-profiles'
 import { describe, expect, it } from 'vitest'
 
 import { createFilter } from './filter/filter.ts'
 import { figures, healthOf } from './health.ts'
+import { openProfiles } from './profile-store.ts'
 import { createMetrics } from './upkeep/metrics.ts'
 
 const parts = {
@@ -112,6 +114,26 @@ describe('the health of the agent', () => {
     ]) {
       expect(text).toContain(`biotrakr_agent_reader_${line}\n`)
     }
+  })
+
+  it('has figures of what is remembered of tags, by their numbers and by their names', async () => {
+    const metrics = createMetrics(figures(() => healthOf(parts)))
+    const remembered = async () => {
+      const text = await metrics.metrics()
+      return ['numbers', 'names'].flatMap((what) =>
+        ['hits', 'misses', 'evictions'].map((which) => {
+          const line = new RegExp(`^biotrakr_agent_tag_${what}_${which}_total (\\d+)$`, 'm').exec(text)
+          return Number(line?.[1])
+        }),
+      )
+    }
+    const driver = openProfiles().load('feig-obid-hf')
+    const before = await remembered()
+    const frame = driver.reader.encodeTags([{ epc: 'E004010000C0FFEE', band: 'hf' }])
+    const tags = [1, 2, 3].flatMap(() => driver.decode(frame).tags.map(tagIdOfReport))
+    expect(tags).toEqual(['hf:e004010000c0ffee', 'hf:e004010000c0ffee', 'hf:e004010000c0ffee'])
+    const after = await remembered()
+    expect(after.map((count, n) => count - (before[n] ?? Number.NaN))).toEqual([2, 1, 0, 2, 1, 0])
   })
 
   it('is what the metrics read', async () => {
