@@ -47,6 +47,8 @@ export const aclPatterns = {
   gatewayRead: `${ROOT}/%u/down/#`,
   centreRead: `${ROOT}/+/up/#`,
   centreWrite: `${ROOT}/+/down/#`,
+  /** The topics an agent publishes on, one by one: nothing else can be filled with retained messages. */
+  gatewayWrites: ['up/ledger/+', 'up/live', 'up/hello', 'up/state'].map((tail) => `${ROOT}/%u/${tail}`),
 } as const
 
 export interface ParsedTopic {
