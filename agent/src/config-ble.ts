@@ -9,23 +9,53 @@ const address = z
 /** One adapter: where it is is said by one of `address`, `index` and `port`. */
 const adapterSchema = z
   .strictObject({
-    /** Its name on the site map. */
-    receiver: z.string().refine((name): name is ReceiverId => isReceiverId(name), 'must be a name of 1-64 characters'),
-    /** BD_ADDR: the same adapter in whatever socket. */
-    address: address.optional(),
-    /** N of hciN: whichever adapter is there today. */
-    index: z.int().min(0).max(65_535).optional(),
-    /** Serial device of a controller that speaks H4. */
-    port: z.string().min(1).max(4096).optional(),
-    baudRate: z.int().min(9_600).max(8_000_000).optional(),
-    /** Take the adapter away from the kernel while it scans; not for a port. */
-    userChannel: z.boolean().default(false),
-    /** `passive` sends nothing; `windows` asks for scan responses 10 s in 5 min; `active` always. */
-    mode: z.enum(['passive', 'active', 'windows']).default('passive'),
-    /** Beacons installed near it, by address: their silence tells a deaf adapter from a quiet floor. */
-    references: z.array(address).max(64).default([]),
-    /** Only what the library publishes, should the tap below it be in doubt. It merges and loses reports. */
-    publicEventsOnly: z.boolean().default(false),
+    receiver: z
+      .string()
+      .refine((name): name is ReceiverId => isReceiverId(name), 'must be a name of 1-64 characters')
+      .meta({ description: 'Its name on the site map.', examples: ['rx-101'] }),
+    address: address
+      .optional()
+      .meta({ description: 'BD_ADDR: the same adapter in whatever socket.', example: '00:11:22:33:44:55' }),
+    index: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .meta({ description: 'N of hciN: whichever adapter is there today.', examples: [0], isShown: true }),
+    port: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta({
+        description: 'Serial device of a controller that speaks H4.',
+        examples: ['/dev/biotrakr/reader-A50285BI'],
+      }),
+    baudRate: z
+      .int()
+      .min(9_600)
+      .max(8_000_000)
+      .optional()
+      .meta({ description: 'Of a port; the library has its own.', examples: [1_000_000] }),
+    userChannel: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Take the adapter away from the kernel while it scans; not for a port.' }),
+    mode: z
+      .enum(['passive', 'active', 'windows'])
+      .default('passive')
+      .meta({ description: 'passive sends nothing; windows asks for scan responses 10 s in 5 min; active always.' }),
+    references: z
+      .array(address)
+      .max(64)
+      .default([])
+      .meta({
+        description: 'Beacons installed near it, by address: their silence tells a deaf adapter from a quiet floor.',
+        example: ['c3:00:00:12:34:56'],
+      }),
+    publicEventsOnly: z.boolean().default(false).meta({
+      description: 'Only what the library publishes, should the tap below it be in doubt. It merges and loses reports.',
+    }),
   })
   .superRefine((adapter, context) => {
     const named = [adapter.address, adapter.index, adapter.port].filter((value) => value !== undefined).length
@@ -44,7 +74,7 @@ const adapterSchema = z
 
 export type BleAdapterConfig = z.infer<typeof adapterSchema>
 
-/** Bluetooth adapters of this machine. Two on one controller, or of one name, are refused. */
+/** Two adapters on one controller, or of one name, are refused. */
 export const bleSourceSchema = z.strictObject({
   kind: z.literal('ble'),
   adapters: z
@@ -62,9 +92,17 @@ export const bleSourceSchema = z.strictObject({
             context.addIssue({ code: 'custom', path: [at], message: `has the ${what} of adapters[${first}]` })
         })
       }
+    })
+    .meta({ description: 'Bluetooth adapters of this machine. Two on one controller, or of one name, are refused.' }),
+  keysFile: z
+    .string()
+    .min(1)
+    .max(4096)
+    .optional()
+    .meta({
+      description: 'Keys of tags with changing addresses or encrypted payloads: a file that only its owner can read.',
+      examples: ['credential:biotrakr.ble-keys'],
     }),
-  /** Keys of tags with changing addresses or encrypted payloads: a file that only its owner can read. */
-  keysFile: z.string().min(1).max(4096).optional(),
 })
 
 function targetKey({ address: bdAddr, index, port }: BleAdapterConfig): string {

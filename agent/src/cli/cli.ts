@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
 import { softwareVersion } from '../version.ts'
 import { addCalibrateCommand } from './calibrate.ts'
+import { addConfigCommand } from './config.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { addEvaluateCommand } from './evaluate.ts'
@@ -65,6 +66,7 @@ function program(exitWith: (code: number) => void): Command {
     .action(async (captures: string[], options: ReplayOptions) => exitWith(await replay(captures, options)))
   addRecordCommand(biotrakr, exitWith)
   addCalibrateCommand(biotrakr, exitWith)
+  addConfigCommand(biotrakr, exitWith)
   addDecodeCommand(biotrakr)
   addEvaluateCommand(biotrakr)
   addExplainCommand(biotrakr)
