@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 
 import { BioTrakrError, formatEpoch } from '@biotrakr/shared'
+import type { Database } from 'better-sqlite3'
 
 import type { RankCounts } from './rank.ts'
 import { Sqlite } from './sqlite-driver.ts'
@@ -56,5 +57,19 @@ export function inspectOutbox(path: string): LedgerTally {
     })
   } finally {
     db.close()
+  }
+}
+
+/** Needs the books alone, not one group. @returns undefined when even they cannot be read */
+export function unconfirmedIn(path: string): number | undefined {
+  let db: Database | undefined
+  try {
+    db = new Sqlite(path, { readonly: true, timeout: 2000 })
+    return db.prepare<[], number | null>('SELECT sum(last - acked) FROM epoch').pluck().get() ?? 0
+  } catch (error) {
+    if (error instanceof Sqlite.SqliteError) return undefined
+    throw error
+  } finally {
+    db?.close()
   }
 }

@@ -1,10 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 import { existsSync } from 'node:fs'
 
-import { BioTrakrError, type Compression, decodeBatch, type Epoch, type Fix, type TagId } from '@biotrakr/shared'
+import { BioTrakrError, type Compression, type Epoch, type Fix, type TagId } from '@biotrakr/shared'
 
+import { openBlob } from './blob.ts'
 import { keyHelp, loadDataKey } from './data-key.ts'
-import { keyCheck, unseal } from './seal.ts'
+import { Dictionaries } from './dictionaries.ts'
+import { keyCheck } from './seal.ts'
 import { Sqlite } from './sqlite-driver.ts'
 import type { StoreRow } from './sqlite-rows.ts'
 import { checkSchema } from './sqlite-schema.ts'
@@ -48,6 +50,8 @@ export function readFixes({ path, keyFile, compression, tag, untilMs, limit }: F
       const message = `The key ${keyFile} is not the key of the outbox ${path}`
       throw new BioTrakrError(message, { code: 'OUTBOX_KEY', next: keyHelp(path) })
     }
+    const gateway = store?.gateway ?? ''
+    const dictionaries = new Dictionaries(db, { key, gateway })
     const runs = db
       .prepare<[number, number], RunRow>(
         `SELECT e.counter, e.nonce, r.first, r.last, r.body FROM run r JOIN epoch e ON e.counter = r.epoch
@@ -56,7 +60,7 @@ export function readFixes({ path, keyFile, compression, tag, untilMs, limit }: F
       .iterate(untilMs, MAX_RUNS)
     const fixes: Fix[] = []
     for (const run of runs) {
-      fixes.push(...fixesIn(run, { key, compression, gateway: store?.gateway ?? '' }, { tag, untilMs }))
+      fixes.push(...fixesIn(run, { key, compression, gateway, dictionaries }, { tag, untilMs }))
       if (fixes.length >= limit) break
     }
     return fixes.sort((a, b) => b.atMs - a.atMs).slice(0, limit)
@@ -76,25 +80,16 @@ interface Opening {
   readonly key: KeyObject
   readonly compression: Compression
   readonly gateway: string
+  readonly dictionaries: Dictionaries
 }
 
 /** A group that cannot be read has nothing to tell; the agent counts such groups. */
 function fixesIn(run: RunRow, opening: Opening, { tag, untilMs }: Pick<FixesWish, 'tag' | 'untilMs'>): Fix[] {
   const { counter, nonce, first, last, body } = run
+  const { dictionaries, key, gateway, compression } = opening
   const epoch: Epoch = { counter, nonce }
-  for (const form of [2, 1] as const) {
-    const label = { gateway: opening.gateway, epoch, first, last, form }
-    const plain = unseal(body, opening.key, label)
-    const verdict = plain && decodeBatch(form === 2 ? behindRanks(plain) : plain, opening.compression)
-    if (!verdict?.ok) continue
-    const fixes = verdict.batch.records.flatMap((record) => (record.kind === 'fix' ? [record] : []))
-    return fixes.filter((fix) => fix.tag === tag && fix.atMs <= untilMs).reverse()
-  }
-  return []
-}
-
-/** Newer groups begin with a length in two bytes and so many bytes about their records' ranks. */
-function behindRanks(plain: Uint8Array): Uint8Array {
-  const length = (plain[0] ?? 0) + 256 * (plain[1] ?? 0)
-  return plain.subarray(2 + length)
+  const dictionary = dictionaries.inForce(epoch, first)
+  const entries = openBlob(body, { key, label: { gateway, epoch, first, last }, dictionary, compression }) ?? []
+  const fixes = entries.flatMap(({ record }) => (record.kind === 'fix' ? [record] : []))
+  return fixes.filter((fix) => fix.tag === tag && fix.atMs <= untilMs).reverse()
 }

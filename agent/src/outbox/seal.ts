@@ -2,26 +2,34 @@ import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomByt
 
 import { type Epoch, formatEpoch } from '@biotrakr/shared'
 
-/**
- * Version of what is inside a blob; part of the authenticated data. Old versions must stay readable for ever.
- * 1: a wire batch. 2: two bytes n (little endian), n bytes with one bit a record (set = room change), a wire batch
- * that is not deflated, in Brotli (RFC 7932).
- */
-export type BlobForm = 1 | 2
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** What a blob is bound to: moved to another row, epoch or gateway it no longer opens. */
-export interface Label {
+/**
+ * What a group is bound to: moved to another row, epoch or gateway it no longer opens.
+ *
+ * `form` is the version of what is inside. Old versions must stay readable for ever.
+ * 1: a wire batch. 2: two bytes n (little endian), n bytes with one bit a record (set = room change), a wire batch that
+ * is not deflated, in Brotli (RFC 7932). 3: as 2, the batch deflated (RFC 1951) with a preset dictionary.
+ */
+export interface GroupLabel {
   readonly gateway: string
   readonly epoch: Epoch
   readonly first: number
   readonly last: number
-  readonly form: BlobForm
 }
 
-function aad({ gateway, epoch, first, last, form }: Label): Buffer {
-  return Buffer.from(`${gateway}|${formatEpoch(epoch)}|${first}|${last}|${form}`)
+type Label =
+  | (GroupLabel & { readonly form: 1 | 2 })
+  | (GroupLabel & { readonly form: 3; readonly dictionary: number })
+  /** A dictionary itself, in force from sequence number `from` on. */
+  | { readonly gateway: string; readonly epoch: Epoch; readonly dictionary: number; readonly from: number }
+
+function aad(label: Label): Buffer {
+  const owner = `${label.gateway}|${formatEpoch(label.epoch)}`
+  if ('from' in label) return Buffer.from(`${owner}|dictionary|${label.dictionary}|${label.from}`)
+  const group = `${owner}|${label.first}|${label.last}|${label.form}`
+  return Buffer.from(label.form === 3 ? `${group}|${label.dictionary}` : group)
 }
 
 /**

@@ -42,10 +42,10 @@ function verify(): readonly string[] {
 
 const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
 
-describe('a store that version 1 wrote', () => {
+describe.each([1, 2])('a store that version %i wrote', (version) => {
   beforeEach(() => {
-    copyFileSync(fixture('version-1.sqlite'), optionsIn(folder).path)
-    copyFileSync(fixture('version-1.key'), optionsIn(folder).keyFile)
+    copyFileSync(fixture(`version-${version}.sqlite`), optionsIn(folder).path)
+    copyFileSync(fixture(`version-${version}.key`), optionsIn(folder).keyFile)
   })
 
   it('is brought up to date, gives back every record, and takes new ones', () => {

@@ -61,6 +61,15 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE epoch ADD COLUMN swept_room_change INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE store ADD COLUMN is_open INTEGER NOT NULL DEFAULT 0;
   `,
+  // seq: the first sequence number for which the dictionary is in force.
+  `
+  CREATE TABLE dictionary (
+    id    INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    body  BLOB NOT NULL
+  ) STRICT;
+  `,
 ]
 
 /** Newest version of the store. */

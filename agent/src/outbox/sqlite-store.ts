@@ -13,12 +13,14 @@ import {
 import type { Database } from 'better-sqlite3'
 
 import { Ballast, ballastBytes } from './ballast.ts'
-import { openBlob, uncompressed, withRanks } from './blob.ts'
+import { openBlob, sealBlob, uncompressed } from './blob.ts'
 import { keyHelp, loadDataKey } from './data-key.ts'
-import { inspectOutbox } from './inspect.ts'
+import { Dictionaries } from './dictionaries.ts'
+import { unconfirmedIn } from './inspect.ts'
 import type { Entry } from './rank.ts'
 import type { Mark, NewRun, Opened, RunStore, Shelved, Sought, StoredRun, Sweep, Trouble } from './run-store.ts'
-import { type BlobForm, keyCheck, type Label, seal } from './seal.ts'
+import { createSampler, type Sampler } from './sampler.ts'
+import { type GroupLabel, keyCheck } from './seal.ts'
 import {
   type Bounds,
   boundsOf,
@@ -39,6 +41,8 @@ import { checkSchema, migrate } from './sqlite-schema.ts'
 /** Pages kept free for small writes that must always succeed: marks, gaps, the epoch of the next opening. */
 const RESERVE_PAGES = 12
 const PAGE_BYTES = 4096
+/** What a dictionary takes when nothing of it can be compressed. */
+const DICTIONARY_PAGES = 6
 /** Epochs of which nothing is held any more stay in the books for this many openings. */
 const KEPT_EPOCHS = 1000
 
@@ -55,7 +59,16 @@ export interface SqliteStoreOptions {
 interface Session {
   readonly db: Database
   readonly rows: Rows
+  readonly dictionaries: Dictionaries
+  readonly sampler: Sampler
+  readonly epoch: Epoch
   readonly transact: (work: () => void) => void
+}
+
+/** What was sealed last, still readable. */
+interface Packed {
+  readonly body: Uint8Array
+  readonly raw: Uint8Array
 }
 
 /** Runs in a SQLite file, each group of records one AES-256-GCM blob over a wire batch. */
@@ -68,6 +81,7 @@ export class SqliteStore implements RunStore<Uint8Array> {
   #lock: Database | undefined
   #key: KeyObject | undefined
   #session: Session | undefined
+  #packed: Packed | undefined
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options
@@ -113,9 +127,16 @@ export class SqliteStore implements RunStore<Uint8Array> {
   transact(work: () => void): void {
     this.#ballast.refill()
     this.#keepLogShort()
+    const { transact, dictionaries, sampler } = this.#in()
     try {
-      this.#in().transact(work)
+      let isRenewed = false
+      transact(() => {
+        isRenewed = this.#renewDictionary()
+        work()
+      })
+      if (isRenewed) sampler.renewed()
     } catch (error) {
+      dictionaries.forget()
       if (isFull(error)) this.#hasGained = this.#ballast.drop()
       throw error
     }
@@ -132,16 +153,33 @@ export class SqliteStore implements RunStore<Uint8Array> {
     const batch = encodeBatch({ gateway, epoch, first, last, records }, uncompressed)
     // Read back once while the records are still at hand: a single bad one would take its whole group along later.
     if (!decodeBatch(batch, uncompressed).ok) return undefined
-    return seal(withRanks(batch, entries), this.#dataKey(), this.#label(run, epoch, 2))
+    const body = sealBlob(batch, entries, this.#lockOf(run, epoch))
+    this.#packed = { body, raw: batch }
+    return body
   }
 
   unpack(run: StoredRun, epoch: Epoch, body: Uint8Array): readonly Entry[] | undefined {
-    return openBlob(body, { key: this.#dataKey(), label: this.#label(run, epoch, 2), ...this.#options })
+    return openBlob(body, { ...this.#lockOf(run, epoch), compression: this.#options.compression })
   }
 
   lacksRoom(body: Uint8Array): boolean {
+    // While a dictionary is wished for, its pages are made free as well: without it every group takes twice the room.
+    const wished = this.#in().sampler.due() ? DICTIONARY_PAGES : 0
+    return this.#freePages() < RESERVE_PAGES + wished + Math.ceil(body.length / PAGE_BYTES)
+  }
+
+  #freePages(): number {
     const { used, free, most } = this.#in().rows.pages()
-    return (this.isTight() ? 0 : most - used) + free < RESERVE_PAGES + Math.ceil(body.length / PAGE_BYTES)
+    return (this.isTight() ? 0 : most - used) + free
+  }
+
+  /** @returns true when there is a new one, provided that the transaction commits */
+  #renewDictionary(): boolean {
+    const { sampler, dictionaries, epoch } = this.#in()
+    const bytes = sampler.due()
+    if (!bytes || this.#freePages() < RESERVE_PAGES + DICTIONARY_PAGES) return false
+    dictionaries.add(epoch, bytes)
+    return true
   }
 
   sizeOf(body: Uint8Array): number {
@@ -149,7 +187,9 @@ export class SqliteStore implements RunStore<Uint8Array> {
   }
 
   insert(run: NewRun, body: Uint8Array): void {
-    this.#in().rows.insert(run, body)
+    const { rows, sampler } = this.#in()
+    rows.insert(run, body)
+    if (this.#packed?.body === body && run.gap === undefined) sampler.note(this.#packed.raw, body.length)
   }
 
   replace(run: StoredRun, by: NewRun, body: Uint8Array): void {
@@ -227,7 +267,10 @@ export class SqliteStore implements RunStore<Uint8Array> {
       const { nonce: store, is_open: wasOpen } = this.#checkOwner(db)
       const epoch = db.transaction(() => beginEpoch(db, this.#options.clock.wallMs())).immediate()
       const run = db.transaction((work: () => void) => work())
-      this.#session = { db, rows: prepareRows(db), transact: (work) => run.immediate(work) }
+      const dictionaries = new Dictionaries(db, { key: this.#dataKey(), gateway: this.#options.gateway })
+      db.transaction(() => dictionaries.prune()).immediate()
+      const parts = { rows: prepareRows(db), dictionaries, sampler: createSampler(), epoch }
+      this.#session = { db, ...parts, transact: (work) => run.immediate(work) }
       // In the file itself, not in the log: the next opening must know even when the log is gone.
       if (wasOpen === 0) db.pragma('wal_checkpoint(TRUNCATE)')
       return { store, epoch, marks: readMarks(db), isLogMissing: wasOpen === 1 && !hasLog }
@@ -277,8 +320,11 @@ export class SqliteStore implements RunStore<Uint8Array> {
     })
   }
 
-  #label({ first, last }: NewRun, epoch: Epoch, form: BlobForm): Label {
-    return { gateway: this.#options.gateway, epoch, first, last, form }
+  #lockOf({ first, last, gap }: NewRun, epoch: Epoch) {
+    const label: GroupLabel = { gateway: this.#options.gateway, epoch, first, last }
+    // A gap alone is small, and must be readable whatever else is damaged.
+    const dictionary = gap === undefined ? this.#in().dictionaries.inForce(epoch, first) : undefined
+    return { key: this.#dataKey(), label, dictionary }
   }
 
   #sayClosed(): void {
@@ -302,16 +348,6 @@ export class SqliteStore implements RunStore<Uint8Array> {
   #dataKey(): KeyObject {
     if (this.#key) return this.#key
     throw closedError(this.#options.path)
-  }
-}
-
-/** @returns undefined when even the books of a damaged store cannot be read */
-function unconfirmedIn(path: string): number | undefined {
-  try {
-    return inspectOutbox(path).epochs.reduce((sum, { last, acked }) => sum + last - acked, 0)
-  } catch (error) {
-    if (error instanceof BioTrakrError) return undefined
-    throw error
   }
 }
 

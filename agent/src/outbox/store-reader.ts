@@ -5,6 +5,7 @@ import type { Database } from 'better-sqlite3'
 
 import { openBlob } from './blob.ts'
 import { loadDataKey } from './data-key.ts'
+import { Dictionaries } from './dictionaries.ts'
 import { inspectOutbox, type LedgerTally } from './inspect.ts'
 import type { Mark, StoredRun } from './run-store.ts'
 import { keyCheck } from './seal.ts'
@@ -171,10 +172,15 @@ class Reader implements StoreReader {
   *#runs(marks: readonly Mark[]) {
     const key = this.#key()
     const gateway = this.#store()?.gateway as GatewayId
-    for (const mark of marks) {
-      for (const { run, body } of rowsOfEpoch(this.#db, mark.epoch.counter)) {
-        const label = { gateway, epoch: mark.epoch, first: run.first, last: run.last, form: 2 } as const
-        yield { mark, run, entries: openBlob(body, { key, label, compression: this.#options.compression }) }
+    const dictionaries = new Dictionaries(this.#db, { key, gateway })
+    const { compression } = this.#options
+    for (const { epoch, ...mark } of marks) {
+      // An agent may have added one since the epoch before was read.
+      dictionaries.forget()
+      for (const { run, body } of rowsOfEpoch(this.#db, epoch.counter)) {
+        const label = { gateway, epoch, first: run.first, last: run.last }
+        const dictionary = dictionaries.inForce(epoch, run.first)
+        yield { mark: { epoch, ...mark }, run, entries: openBlob(body, { key, label, dictionary, compression }) }
       }
     }
   }
