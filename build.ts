@@ -14,6 +14,7 @@ const entries: Record<string, string> = {
   'test/dist/store-open': 'test/bench/store-open.ts',
   'test/dist/fuzz': 'test/fuzz/main.ts',
   'test/dist/chaos': 'test/chaos/main.ts',
+  'test/dist/soak': 'test/soak/main.ts',
 }
 
 await build({
