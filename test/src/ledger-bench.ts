@@ -77,7 +77,7 @@ export function openStoreOnDisk(gateway: GatewayId): StoreOnDisk {
 }
 
 /** What the database holds of one record or run of records. */
-export interface Held {
+interface Held {
   readonly epoch: string
   readonly first: number
   readonly last: number

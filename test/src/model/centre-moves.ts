@@ -24,7 +24,7 @@ import {
 import { isOnNetwork, type Message, type Messages } from './messages.ts'
 
 /** The database refuses this record for what it says. */
-export const POISON = 1
+const POISON = 1
 const STATEMENTS = 1
 /** Rows are committed, the watermark is not. */
 const WATERMARK = 2
