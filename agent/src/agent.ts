@@ -7,7 +7,8 @@ import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'
 import { type AgentApi, createAgentApi } from './agent-api.ts'
-import { type AgentConfig, readCredential, readSecret } from './config.ts'
+import { brokerAccessOf } from './broker-access.ts'
+import type { AgentConfig } from './config.ts'
 import { type AgentCounters, figures, healthOf } from './health.ts'
 import { createLossLog } from './loss-log.ts'
 import { type HealthWithMasked, withMasked } from './masked-health.ts'
@@ -235,21 +236,16 @@ export class Agent {
 
   #openSync(outbox: Outbox): Sync {
     const { config, clock, random, log, recordClock } = this.#parts
-    const { url, username, passwordFile, caFile, certFile, keyFile } = config.broker
     const sync = createSync({
       gateway: config.gateway,
       software: softwareVersion,
       outbox,
       box: boxOf(config.outbox.keyFile ?? join(config.dataDir, 'outbox.key')),
-      ...(recordClock && { onCentreTime: recordClock.heard }),
-      broker: {
-        url,
-        username: username ?? config.gateway,
-        ...(passwordFile && { password: readSecret(passwordFile) }),
-        ...(caFile && { ca: readCredential(caFile) }),
-        ...(certFile && { cert: readCredential(certFile) }),
-        ...(keyFile && { key: Buffer.from(readSecret(keyFile)) }),
-      },
+      ...(recordClock && {
+        onCentreTime: recordClock.heard,
+        isTimeConfirmed: () => recordClock.status().state === 'synced' && !recordClock.status().isWrong,
+      }),
+      broker: brokerAccessOf(config),
       compression: nodeCompression,
       clock,
       random,

@@ -25,6 +25,10 @@ export interface Patient {
   readonly kernel: BluetoothKernel
   /** Where the kernel shows its switches: `/sys/class/rfkill`. */
   readonly rfkillDir: string
+  /** Wall milliseconds by this machine. */
+  readonly nowMs: number
+  /** Whether the agent of this configuration runs just now, and so holds its adapters, readers, port and connection. */
+  readonly isAgentRunning: boolean
 }
 
 /** Looks at one matter; never throws. */

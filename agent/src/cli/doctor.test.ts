@@ -26,7 +26,7 @@ const present = [{ index: 0, address: '001122334455', powered: true }]
 
 function patient({ missing, ...parts }: Partial<Patient> & { missing?: string } = {}): Patient {
   const kernel = { adapters: async () => present, setPowered: async () => undefined, missingCapability: () => missing }
-  return { nodeVersion: '24.1.0', kernel, rfkillDir: dir, ...parts }
+  return { nodeVersion: '24.1.0', kernel, rfkillDir: dir, nowMs: Date.now(), isAgentRunning: false, ...parts }
 }
 
 function configured(...adapters: object[]): AgentConfig {

@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 
 import { type AgentConfig, readConfig } from '../config.ts'
 import { createBluetoothKernel } from '../sources.ts'
+import { isAgentRunning } from '../survey-ear.ts'
 import { systemClock } from '../system-clock.ts'
+import { checkBroker } from './doctor-broker.ts'
 import {
   type Check,
   checkAdapters,
@@ -11,8 +13,17 @@ import {
   checkPorts,
   checkSwitches,
   type Finding,
+  type Patient,
   told,
 } from './doctor-checks.ts'
+import {
+  checkApiCertificate,
+  checkApiPort,
+  checkClock,
+  checkNative,
+  checkReaders,
+  checkStore,
+} from './doctor-machine.ts'
 
 interface DoctorOptions {
   readonly config?: string
@@ -20,7 +31,20 @@ interface DoctorOptions {
 }
 
 /** In the order in which they are shown. */
-const CHECKS: readonly Check[] = [checkNode, checkAdapters, checkPorts, checkCapabilities, checkSwitches]
+const CHECKS: readonly Check[] = [
+  checkNode,
+  checkNative,
+  checkClock,
+  checkAdapters,
+  checkPorts,
+  checkCapabilities,
+  checkSwitches,
+  checkReaders,
+  checkApiPort,
+  checkApiCertificate,
+  checkStore,
+  checkBroker,
+]
 
 const EXIT_CODES = `
 Exit codes:
@@ -32,7 +56,9 @@ Exit codes:
 export function addDoctorCommand(biotrakr: Command, exitWith: (code: number) => void): void {
   biotrakr
     .command('doctor')
-    .description('look for what keeps this gateway from hearing its tags, and say how to mend it')
+    .description(
+      'look for what keeps this gateway from hearing its tags and from reaching the centre, and say how to mend it',
+    )
     .option('-c, --config <file>', 'check what this configuration needs; without it, what the machine has')
     .option('--json', 'one JSON array instead of plain lines', false)
     .addHelpText('after', EXIT_CODES)
@@ -45,7 +71,9 @@ export function addDoctorCommand(biotrakr: Command, exitWith: (code: number) => 
 
 async function examine({ config: file }: DoctorOptions): Promise<readonly Finding[]> {
   const { config, findings } = file === undefined ? { findings: [] } : configAt(file)
-  const patient = {
+  const patient: Patient = {
+    nowMs: systemClock.wallMs(),
+    isAgentRunning: config !== undefined && (await isAgentRunning(config).catch(() => false)),
     nodeVersion: process.versions.node,
     kernel: createBluetoothKernel({ clock: systemClock }),
     rfkillDir: '/sys/class/rfkill',

@@ -71,7 +71,7 @@ function tlsOptions({ ca, cert, key }: BrokerAccess) {
 }
 
 /** Taken apart here, because mqtt.js would take user, password and client id from the url as well. */
-function addressOf(url: string) {
+export function addressOf(url: string) {
   const { protocol, hostname, port } = new URL(url)
   const scheme = protocol === 'mqtt:' ? 'mqtt' : 'mqtts'
   return { protocol: scheme, host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || PORTS[scheme] } as const

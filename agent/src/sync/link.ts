@@ -52,6 +52,8 @@ export interface LinkOptions {
   readonly pace: PaceLimits
   readonly keepaliveSeconds: number
   readonly connectTimeoutMs: number
+  /** Whether somebody has confirmed this machine's time; undefined = not known. */
+  readonly isTimeConfirmed?: () => boolean
 }
 
 /** After this long without a break a connection counts as good, and the next loss is again a first one. */
@@ -168,7 +170,7 @@ export class Link {
     try {
       client = connect(connectOptions(this.#options))
     } catch (error) {
-      this.#report(unreachable(asError(error), this.#name()))
+      this.#report(unreachable(asError(error), this.#name(), this.#time()))
       this.#retryLater()
       return
     }
@@ -203,7 +205,9 @@ export class Link {
 
   #explain(error: Error): BioTrakrError {
     const code = 'code' in error ? error.code : undefined
-    return typeof code === 'number' ? connectRefused(code, this.#name()) : unreachable(error, this.#name())
+    return typeof code === 'number'
+      ? connectRefused(code, this.#name())
+      : unreachable(error, this.#name(), this.#time())
   }
 
   #wasDropped(code: number): void {
@@ -311,6 +315,11 @@ export class Link {
 
   #report(problem: BioTrakrError): void {
     if (!this.#isStopping && !this.#isLeaving) this.#listener.trouble(problem)
+  }
+
+  #time() {
+    const { clock, isTimeConfirmed } = this.#options
+    return { nowMs: clock.wallMs(), isConfirmed: isTimeConfirmed?.() }
   }
 
   #name(): string {

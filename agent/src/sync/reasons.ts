@@ -1,5 +1,7 @@
 import { BioTrakrError } from '@biotrakr/shared'
 
+import { causeOf, type KnownTime } from './connect-causes.ts'
+
 /** MQTT 5 reason codes this client acts on (MQTT 5.0, section 2.4). */
 export const RC = {
   noMatchingSubscribers: 0x10,
@@ -134,65 +136,15 @@ export function noAnswer(seconds: number, ackTopic: string, unheard: string | un
   })
 }
 
-interface Cause {
-  readonly message: string
-  readonly next: string
-}
-
-const CLOCK_OR_CERTIFICATE = "Check this machine's date and time first, then the dates of the broker's certificate."
-const CAUSES: Readonly<Record<string, Cause>> = {
-  ECONNREFUSED: {
-    message: 'nothing listens there',
-    next: 'Check that the broker runs and that address and port are right.',
-  },
-  ENOTFOUND: { message: 'its name is not known', next: "Check the host name in broker.url and this machine's DNS." },
-  EAI_AGAIN: { message: 'the name server does not answer', next: "Check this machine's network and DNS." },
-  ETIMEDOUT: { message: 'no answer', next: 'Check the network and the firewall between here and the broker.' },
-  EHOSTUNREACH: { message: 'no route to it', next: 'Check the network and the firewall between here and the broker.' },
-  ENETUNREACH: { message: 'no network', next: "Check this machine's network." },
-  ECONNRESET: { message: 'it cut the line', next: 'Check that the port is the right one for mqtt:// or mqtts://.' },
-  CERT_NOT_YET_VALID: {
-    message: "its certificate is not yet valid by this machine's clock",
-    next: CLOCK_OR_CERTIFICATE,
-  },
-  CERT_HAS_EXPIRED: { message: "its certificate has expired by this machine's clock", next: CLOCK_OR_CERTIFICATE },
-  ERR_TLS_CERT_ALTNAME_INVALID: {
-    message: 'its certificate is for another name',
-    next: 'Write the host in broker.url as the certificate names it.',
-  },
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: {
-    message: 'it does not speak TLS 1.3',
-    next: 'Switch TLS 1.3 on at the broker.',
-  },
-  ERR_SSL_UNSUPPORTED_PROTOCOL: { message: 'it does not speak TLS 1.3', next: 'Switch TLS 1.3 on at the broker.' },
-  ERR_SSL_WRONG_VERSION_NUMBER: {
-    message: 'it answers without TLS',
-    next: 'Check that the port is the one for mqtts://.',
-  },
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: {
-    message: 'it answers without TLS',
-    next: 'Check that the port is the one for mqtts://.',
-  },
-}
-const UNTRUSTED: Cause = {
-  message: 'its certificate is not signed by the configured CA',
-  next: 'Set broker.caFile to the CA that signed the certificate of the broker.',
-}
-const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-])
-
-/** No connection came about, or it broke without a word from the broker. */
-export function unreachable(cause: Error, broker: string): BioTrakrError {
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
-  const known = UNTRUSTED_CODES.has(code) ? UNTRUSTED : CAUSES[code]
-  return new BioTrakrError(`no connection to the broker ${broker}: ${known?.message ?? cause.message}`, {
+/**
+ * No connection came about, or it broke without a word from the broker.
+ * @param time what is known of this machine's clock, for certificates whose dates do not fit
+ */
+export function unreachable(cause: Error, broker: string, time?: KnownTime): BioTrakrError {
+  const { message, next } = causeOf(cause, time)
+  return new BioTrakrError(`no connection to the broker ${broker}: ${message}`, {
     code: 'BROKER_UNREACHABLE',
-    next: known?.next ?? 'Check that the address is that of an MQTT broker and not of a web page or proxy.',
+    next,
     cause,
   })
 }

@@ -38,6 +38,8 @@ export interface SyncOptions {
   readonly log: Log
   /** Stays the same when this box has to begin a new store; tells the centre that it is no other box. */
   readonly box?: string
+  /** Whether somebody has confirmed this machine's time: tells a wrong clock from a wrong certificate. */
+  readonly isTimeConfirmed?: () => boolean
   /** Told what the centre's clock says, with every welcome and ack. */
   readonly onCentreTime?: (time: CentreTime) => void
   /** Batches sent and not yet committed, 1 or more; default 8. */
