@@ -57,10 +57,16 @@ export function releaseCounter(text: string): number {
   return (major * 10_000 + minor) * 10_000 + patch
 }
 
-export const releasePaths = {
-  newest: '/release/v1/newest',
-  package: '/release/v1/packages/',
-} as const
+/** Where a centre's server gives the newest release to a gateway. */
+export function releasePath(gateway: string): string {
+  return `/api/v1/gateways/${encodeURIComponent(gateway)}/release`
+}
+
+/** Where it gives one package of it. */
+export function releasePackagePath(gateway: string, name: string): string {
+  return `${releasePath(gateway)}/packages/${encodeURIComponent(name)}`
+}
+
 /** Names of the two files of a release beside its packages. */
 export const RELEASE_FILE = 'release.json'
 export const SIGNATURE_FILE = 'release.json.sig'

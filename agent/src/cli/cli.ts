@@ -16,6 +16,7 @@ import { type ReplayOptions, replay } from './replay.ts'
 import { runAgent } from './run.ts'
 import { addSimulateCommand } from './simulate.ts'
 import { addSniffCommand } from './sniff.ts'
+import { addUpdateCommand } from './update.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -76,6 +77,7 @@ function program(exitWith: (code: number) => void): Command {
   addProfilesCommand(biotrakr)
   addReadersCommand(biotrakr)
   addSimulateCommand(biotrakr)
+  addUpdateCommand(biotrakr)
   for (const command of biotrakr.commands) {
     for (const inner of [command, ...command.commands]) inner.exitOverride()
   }
