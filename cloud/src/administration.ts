@@ -2,12 +2,15 @@ import type { Client, Pool } from 'pg'
 
 import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 
+export { registerGateway, revokeGateway, storeCode } from './record/gateway-identity.ts'
 /** What the operator does by hand: the commands and the launcher reach it here. */
 export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
 export { retryQuarantine } from './record/replay.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
+export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-files.ts'
+export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
 
 /** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */

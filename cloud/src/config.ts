@@ -42,6 +42,24 @@ const serveSchema = z.strictObject({
   tokenFile: path.optional(),
 })
 
+/** Of the process that gives out certificates; it alone may read the folder of the authority. */
+const enrollSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(8443),
+  authorityFolder: path,
+  /** Certificate and key of this server, from `biotrakr-cloud ca server`. */
+  certFile: path,
+  keyFile: path,
+  /** Where the broker reads the revocation list. */
+  revocationListFile: path,
+  /** Of the broker, when this process may signal it; otherwise something has to reload it when the list changes. */
+  brokerPidFile: path.optional(),
+  /** Where gateways connect to the broker: a revoked one is thrown out there. */
+  brokerUrl: z.url({ protocol: /^mqtts$/, error: 'must be an mqtts:// address' }),
+  /** Port on 127.0.0.1 where `enroll` answers /health and /metrics; 0 = any free one. */
+  probePort: z.int().min(0).max(65_535).default(9472),
+})
+
 const configSchema = z
   .strictObject({
     database: databaseSchema,
@@ -52,6 +70,8 @@ const configSchema = z
     serve: serveSchema.prefault({}),
     /** Port on 127.0.0.1 where `ingest` answers /health and /metrics; 0 = any free one. */
     ingest: z.strictObject({ port: z.int().min(0).max(65_535).default(9471) }).prefault({}),
+    /** Needed by `enroll`. */
+    enroll: enrollSchema.optional(),
     log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
   })
   .superRefine(({ database, broker, serve }, context) => {
@@ -81,10 +101,10 @@ export function readConfig(file: string): CloudConfig {
   return Object.freeze(resolvePaths(config, base))
 }
 
-/** Every key that ends in `File` names a file. */
+/** Every key that ends in `File` or `Folder` names one. */
 function resolvePaths<T extends object>(section: T, base: string): T {
   const entries = Object.entries(section).map(([key, value]) => {
-    if (key.endsWith('File') && typeof value === 'string') return [key, resolve(base, value)]
+    if (/(File|Folder)$/.test(key) && typeof value === 'string') return [key, resolve(base, value)]
     return [key, typeof value === 'object' && value !== null ? resolvePaths(value, base) : value]
   })
   return Object.fromEntries(entries) as T

@@ -2,7 +2,9 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
-import { acceptGatewayStore, listGateways } from './gateways.ts'
+import { addCaCommands } from './ca.ts'
+import { runEnroll } from './enroll.ts'
+import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './gateways.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
@@ -26,6 +28,8 @@ function program(): Command {
   addMigrate(cloud)
   addIngest(cloud)
   addServe(cloud)
+  addEnroll(cloud)
+  addCaCommands(cloud)
   addSite(cloud)
   addGateways(cloud)
   addQuarantine(cloud)
@@ -59,6 +63,12 @@ function addServe(cloud: Command): void {
     .action(runServe)
 }
 
+function addEnroll(cloud: Command): void {
+  withConfig(cloud.command('enroll').description('give out, renew and revoke certificates of gateways (as bt_ca)'))
+    .option('--stop-on-stdin-end', 'also stop when standard input ends, so that it ends with its parent', false)
+    .action(runEnroll)
+}
+
 function addSite(cloud: Command): void {
   const group = cloud.command('site').description('what the centre knows of a building (as the owner)')
   withJson(
@@ -69,10 +79,17 @@ function addSite(cloud: Command): void {
 function addGateways(cloud: Command): void {
   const group = cloud
     .command('gateways')
-    .description('boxes that said hello, and which of two is believed (as bt_ingest)')
+    .description('boxes that may send, and which of two is believed (as bt_ingest; add and revoke as bt_ca)')
   withJson(withConfig(group.command('list', { isDefault: true }).description('every gateway and its stores')))
     .option('--gateway <name>', 'only this gateway')
     .action(listGateways)
+  withJson(withConfig(group.command('add <name>').description('print a code with which one box can enrol, once')))
+    .option('--org <slug>', 'organisation of a new gateway')
+    .option('--facility <code>', 'facility of a new gateway')
+    .action(addGateway)
+  withJson(withConfig(group.command('revoke <names...>').description('take nothing from them any more'))).action(
+    revokeGateways,
+  )
   withJson(withConfig(group.command('accept-store <gateway> <store>')))
     .description('from now on this store is the gateway: after a box was replaced, or to settle a twin alarm')
     .action(acceptGatewayStore)

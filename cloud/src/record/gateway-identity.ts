@@ -157,15 +157,22 @@ export interface RevokedCertificate {
   readonly gateway: GatewayId
   readonly serial: string
   readonly atMs: number
+  /** The gateway is barred; otherwise the certificate was replaced by another enrolment. */
+  readonly isBarred: boolean
 }
 
 /** What a revocation list has to name: of certificates that have expired by themselves, none. */
 export async function revokedCertificates(pool: Pool): Promise<readonly RevokedCertificate[]> {
-  const { rows } = await pool.query<{ name: GatewayId; serial: string; revoked_at: Date }>(
-    `select g.name, c.serial, c.revoked_at from site.certificate c join site.gateway g on g.id = c.gateway_id
+  const { rows } = await pool.query<{ name: GatewayId; status: string; serial: string; revoked_at: Date }>(
+    `select g.name, g.status, c.serial, c.revoked_at from site.certificate c join site.gateway g on g.id = c.gateway_id
      where c.revoked_at is not null and c.not_after > now() - interval '1 day' order by c.revoked_at, c.id`,
   )
-  return rows.map((row) => ({ gateway: row.name, serial: row.serial, atMs: row.revoked_at.getTime() }))
+  return rows.map((row) => ({
+    gateway: row.name,
+    serial: row.serial,
+    atMs: row.revoked_at.getTime(),
+    isBarred: row.status !== 'active',
+  }))
 }
 
 /** Forgets codes that are of no use and certificates that can neither be used nor renewed any more. */

@@ -16,6 +16,8 @@ export interface ListedStore {
   readonly lastSeen: Date | null
   /** Records of the gateway that wait until the time of their boot is known. */
   readonly waitingForTime: number
+  /** End of the newest certificate that may be used; null without one. */
+  readonly certificateUntil: Date | null
 }
 
 /** @param pool logged in as bt_ingest, as for everything here */
@@ -26,7 +28,9 @@ export async function listStores(pool: Pool, gateway?: string): Promise<ListedSt
        s.first_seen as "firstSeen", s.last_seen as "lastSeen",
        (select coalesce(sum(t.last_seq - t.first_seq + 1), 0)::float8 from rtls.staged t
         join rtls.watermark w on w.org_id = t.org_id and w.id = t.stream_id
-        where w.gateway_id = g.id) as "waitingForTime"
+        where w.gateway_id = g.id) as "waitingForTime",
+       (select max(c.not_after) from site.certificate c
+        where c.org_id = g.org_id and c.gateway_id = g.id and c.revoked_at is null) as "certificateUntil"
      from site.gateway g left join rtls.store s on s.gateway_id = g.id
      where $1::text is null or g.name = $1 order by g.name, s.id`,
     [gateway ?? null],
