@@ -18,6 +18,7 @@ import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
 import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from './pipeline.ts'
 import { agentPulses, type Rounds } from './pulses.ts'
 import type { RecordClock } from './record-clock.ts'
+import type { SiteStatus } from './site-keeper.ts'
 import { stampedOutbox, stampedSync } from './stamped.ts'
 import { createSync, type Sync } from './sync/sync.ts'
 import { createMetrics } from './upkeep/metrics.ts'
@@ -29,6 +30,8 @@ const RECEIVER_HEALTH_MS = 60_000
 /** Emergencies that come one after the other share a commit: each waits at most this long, and the disk is spared. */
 const EMERGENCY_COMMIT_MS = 50
 const MEGABYTE = 1_048_576
+/** Room for tags that come later: the allow-list may grow while the agent runs. */
+const MIN_TAGS = 1_000
 
 export interface AgentParts {
   readonly config: AgentConfig
@@ -41,6 +44,8 @@ export interface AgentParts {
   readonly recordClock?: RecordClock | undefined
   readonly random: Random
   readonly log: Logger
+  /** Where the site comes from the centre: how that stands. */
+  readonly siteStatus?: (() => SiteStatus) | undefined
   /** Is told of everything that the answers depend on, in order; for captures. */
   readonly witness?: Witness
 }
@@ -55,7 +60,7 @@ interface Witness {
 export function pipelineSettings({ filter, records, siteMapDocument, tags }: AgentConfig): PipelineSettings {
   return {
     siteMap: siteMapDocument,
-    maxTags: Math.max(1, tags.length),
+    maxTags: Math.max(MIN_TAGS, 2 * tags.length),
     floorDbm: filter.floorDbm,
     ledger: records.ledger,
     keepAliveMs: records.keepAliveSeconds * 1_000,
@@ -69,7 +74,8 @@ export function pipelineSettings({ filter, records, siteMapDocument, tags }: Age
 export class Agent {
   readonly #parts: AgentParts
   readonly #pipeline: Pipeline
-  readonly #receivers: ReceiverWatch
+  #receivers: ReceiverWatch
+  #config: AgentConfig
   readonly #timers: Timer[] = []
   readonly counters: AgentCounters = { readings: 0, fixes: 0, ledgerFixes: 0, telemetry: 0, emergencies: 0 }
   readonly #rounds: Rounds = { windows: 0, commits: 0 }
@@ -81,6 +87,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts
+    this.#config = parts.config
     this.#pipeline = createPipeline(pipelineSettings(parts.config))
     this.#receivers = new ReceiverWatch(parts.config.siteMapDocument.receivers.map(({ id }) => id))
   }
@@ -136,6 +143,18 @@ export class Agent {
     await this.#api?.stop()
   }
 
+  /** Takes over another site map, calibration and policy of records; the sources and the store go on as they are. */
+  reconfigure(config: AgentConfig): void {
+    const receivers = config.siteMapDocument.receivers.map(({ id }) => id)
+    const isSameHardware = JSON.stringify(receivers) === JSON.stringify(this.#receivers.receivers())
+    if (!isSameHardware) {
+      this.#reportReceivers()
+      this.#receivers = new ReceiverWatch(receivers)
+    }
+    this.#config = config
+    this.#pipeline.reconfigure(pipelineSettings(config))
+  }
+
   /** What the agent says of itself; known once it has started. */
   health(): HealthWithMasked {
     if (!this.#outbox || !this.#sync) throw new Error('health is known once the agent has started')
@@ -149,6 +168,7 @@ export class Agent {
       outbox: this.#outbox.status(),
       sync: this.#sync.status(),
       clock: this.#parts.recordClock?.status(),
+      site: this.#parts.siteStatus?.(),
     })
     return withMasked(health, this.#pipeline.masked())
   }
@@ -174,7 +194,7 @@ export class Agent {
   /** A press or an opened case waits for no window and no group: on disk and on its way within milliseconds. */
   #raise(events: readonly TagEvent[]): void {
     this.counters.emergencies += events.length
-    if (this.#parts.config.records.live) this.#sync?.raiseLive(events)
+    if (this.#config.records.live) this.#sync?.raiseLive(events)
     this.#api?.raised(events)
     for (const event of events) this.#outbox?.append(event)
     this.#commitSoon()
@@ -196,7 +216,7 @@ export class Agent {
     this.counters.ledgerFixes += records.length
     this.counters.telemetry += telemetry.length
     for (const record of [...records, ...telemetry]) this.#outbox?.append(record)
-    if (this.#parts.config.records.live) this.#sync?.publishLive(places)
+    if (this.#config.records.live) this.#sync?.publishLive(places)
     this.#api?.closed(atMs, windows, places)
     this.#rounds.windows += 1
   }

@@ -62,6 +62,30 @@ export function readConfig(file: string, { withCalibration = true }: ReadOptions
   })
 }
 
+/** Where a configuration gets its site from. */
+interface CentreAccess {
+  readonly gateway: string
+  readonly dataDir: string
+  readonly centre: NonNullable<AgentConfig['centre']>
+  /** False: nothing can be located before the centre has given a site. */
+  readonly hasSite: boolean
+}
+
+/**
+ * Reads of the configuration what is needed to ask the centre for the site, which need not be there yet.
+ * @returns undefined where no centre is named
+ * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID
+ */
+export function readCentre(file: string): CentreAccess | undefined {
+  const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
+  if (config.centre === undefined) return undefined
+  const at = (name: string) => pathOf(name, dirname(resolve(file)))
+  const centre = { ...config.centre, ...filesOf(config.centre, at) }
+  const dataDir = at(config.dataDir)
+  const held = readCachedSite(siteFolder(dataDir), { ...centre, gateway: config.gateway })
+  return { gateway: config.gateway, dataDir, centre, hasSite: held !== undefined || config.siteMap !== undefined }
+}
+
 /**
  * Reads a site map, YAML or JSON.
  * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path
@@ -88,9 +112,9 @@ function pathOf(name: string, base: string): string {
 }
 
 /** The keys of a section that name files, as whole paths. */
-function filesOf<T extends object>(section: T, at: PathOf): Partial<T> {
+function filesOf<T extends object>(section: T, at: PathOf): Pick<T, Extract<keyof T, `${string}File`>> {
   const files = Object.entries(section).filter(([key, value]) => key.endsWith('File') && typeof value === 'string')
-  return Object.fromEntries(files.map(([key, value]) => [key, at(value)])) as Partial<T>
+  return Object.fromEntries(files.map(([key, value]) => [key, at(value)])) as ReturnType<typeof filesOf<T>>
 }
 
 function noSite(file: string): never {

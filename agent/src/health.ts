@@ -4,6 +4,7 @@ import type { Source, SourceStatus } from './acquire/source.ts'
 import type { FilterCounters } from './filter/filter.ts'
 import type { OutboxStatus } from './outbox/outbox.ts'
 import type { RecordClockStatus } from './record-clock.ts'
+import type { SiteStatus } from './site-keeper.ts'
 import type { SyncStatus } from './sync/sync-status.ts'
 import type { Figure } from './upkeep/metrics.ts'
 
@@ -31,6 +32,8 @@ interface HealthParts {
   readonly sync: SyncStatus
   /** Absent for a replay. */
   readonly clock?: RecordClockStatus | undefined
+  /** Absent where no centre gives the site. */
+  readonly site?: SiteStatus | undefined
 }
 
 interface Problem {
@@ -70,6 +73,7 @@ export function healthOf(parts: HealthParts): AgentHealth {
     })
   }
   if (parts.sync.problem) problems.push(parts.sync.problem)
+  if (parts.site?.problem) problems.push(parts.site.problem)
   problems.push(...ledgerProblems(parts), ...clockProblems(parts))
   if (parts.unmapped > 0) {
     const message = `${parts.unmapped} readings came from receivers that the site map does not name`

@@ -40,15 +40,18 @@ export interface Pipeline {
   explain(tag: TagId): Explanation | undefined
   /** Receivers that nothing is concluded from just now. */
   masked(): readonly MaskedReceiver[]
+  /** From now on with another map and another policy; what is known of tags is taken over as far as the map has it. */
+  reconfigure(settings: Pick<PipelineSettings, 'siteMap' | 'ledger' | 'keepAliveMs'>): void
   readonly counters: FilterCounters
 }
 
 /** Length of a window, milliseconds. */
 export const WINDOW_MS = 1_000
 
-export function createPipeline({ siteMap, maxTags, floorDbm, ledger, keepAliveMs }: PipelineSettings): Pipeline {
+export function createPipeline({ maxTags, floorDbm, ...settings }: PipelineSettings): Pipeline {
   const filter = createFilter({ windowMs: WINDOW_MS, maxTags, floorDbm })
-  const policy = createRecordPolicy({ ledger, keepAliveMs, maxTags })
+  let { siteMap, ledger, keepAliveMs } = settings
+  let policy = createRecordPolicy({ ledger, keepAliveMs, maxTags })
   /** Newest answer per tag, bounded by the allow-list as every per-tag table is. */
   const newest = new Map<TagId, Fix>()
   let state = emptyState({ maxTags })
@@ -58,6 +61,13 @@ export function createPipeline({ siteMap, maxTags, floorDbm, ledger, keepAliveMs
     counters: filter.counters,
     explain: (tag) => explainTag(state, tag),
     masked: () => maskedReceivers(state),
+    reconfigure(next) {
+      siteMap = next.siteMap
+      if (next.ledger === ledger && next.keepAliveMs === keepAliveMs) return
+      ;({ ledger, keepAliveMs } = next)
+      // Begins with a record of every tag, which is what a new policy should be judged from.
+      policy = createRecordPolicy({ ledger, keepAliveMs, maxTags })
+    },
     take: (reading, nowMs) =>
       filter.add(reading).map((event) => ({ ...event, atMs: Math.min(event.atMs, nowMs), room: roomOf(event.tag) })),
     close(nowMs) {

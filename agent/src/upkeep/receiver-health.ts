@@ -21,6 +21,11 @@ export class ReceiverWatch {
     this.#tallies = new Map(receivers.map((id) => [id, { readings: 0, errors: 0, everHeard: false }]))
   }
 
+  /** Those it was made for, in their order. */
+  receivers(): readonly ReceiverId[] {
+    return [...this.#tallies.keys()]
+  }
+
   heard({ receiver, rssiDbm }: Reading): void {
     const tally = this.#tallies.get(receiver)
     if (!tally) {
