@@ -105,7 +105,8 @@ export function takeMarks(state: State, store: number): boolean {
 
 /**
  * Confirmed records are let go once their grace time is over. It is longer than a message can be on its way and than any
- * backup is old: every state that the database can be put back to has the record.
+ * backup is old: every state that the database can be put back to has the record. That reasoning rests on acks that
+ * follow the commit; where they do not, having been acknowledged is all that a gateway can go by.
  */
 function release(state: State, { store, design }: At, emit: Emit): void {
   for (const record of ALL) {
