@@ -1,3 +1,4 @@
+import { type Expected, expectByPlan } from './expected.ts'
 import { type Layout, relation } from './layout.ts'
 import { add, at, clamp } from './numbers.ts'
 import type { Sums } from './sums.ts'
@@ -38,10 +39,13 @@ const DEFAULT_VARIANCE = 49
 const DEFAULT_NOISE = 20
 const LEAST_VARIANCE = 9
 const POOLED_SHARE = 0.8
+/** Beyond what the survey saw, dB^2. */
+const SURPLUS = 4
 
 /** @throws never; without any survey the cells are the map's prior */
 export function cellsOf(layout: Layout, sums: Sums): Cells {
-  const prior = priorOf(layout, sums)
+  const plan = expectByPlan(layout, sums.places)
+  const prior = priorOf(layout, sums, plan)
   const pooled = pooledVariance(layout, sums)
   const size = layout.rooms.length * layout.receivers.length
   const cells: Cells = {
@@ -52,7 +56,8 @@ export function cellsOf(layout: Layout, sums: Sums): Cells {
     heardAnywhere: prior.anywhere,
   }
   for (let k = 0; k < layout.rooms.length; k++) {
-    for (let i = 0; i < layout.receivers.length; i++) fillCell(cells, { layout, sums, prior, pooled }, { k, i })
+    for (let i = 0; i < layout.receivers.length; i++)
+      fillCell(cells, { layout, sums, prior, pooled, plan, covered: coverage(sums, k) }, { k, i })
   }
   return cells
 }
@@ -62,9 +67,18 @@ interface Basis {
   readonly sums: Sums
   readonly prior: Prior
   readonly pooled: Float64Array
+  readonly plan: Expected | undefined
+  /** Share of the room's visits of which the place is known. */
+  readonly covered: number
 }
 
-function fillCell(cells: Cells, { layout, sums, prior, pooled }: Basis, { k, i }: { k: number; i: number }): void {
+function coverage({ places, visits }: Sums, k: number): number {
+  const known = places.reduce((count, { room }) => count + Number(room === k), 0)
+  return Math.min(1, known / Math.max(1, at(visits, k)))
+}
+
+function fillCell(cells: Cells, basis: Basis, { k, i }: { k: number; i: number }): void {
+  const { layout, sums, prior, pooled } = basis
   const cell = k * layout.receivers.length + i
   const n = at(sums.ticks, cell)
   const perVisit = n / (TICKS_PER_VISIT * Math.max(1, at(sums.visits, k)))
@@ -74,8 +88,30 @@ function fillCell(cells: Cells, { layout, sums, prior, pooled }: Basis, { k, i }
   const own = (about + 40 * at(pooled, i)) / (n + 40)
   const blurred = Math.max(LEAST_VARIANCE, (1 - POOLED_SHARE) * own + POOLED_SHARE * at(pooled, i))
   cells.mean[cell] = mean
-  cells.variance[cell] = blurred + 4 + (layout.placed ? 80 / (1 + n / 3) : 0)
+  cells.variance[cell] = blurred + SURPLUS + (layout.placed ? 80 / (1 + n / 3) : 0)
+  if (basis.plan) drawToPlan(cells, basis.plan, { cell, covered: basis.covered, pooled: at(pooled, i), receiver: i })
   cells.heard[cell] = clamp((at(sums.counted, cell) + 6 * prior.heard(k, i)) / (at(sums.rounds, k) + 6), 0.02, 0.98)
+}
+
+interface Drawing {
+  readonly cell: number
+  readonly receiver: number
+  readonly covered: number
+  readonly pooled: number
+}
+
+/**
+ * Four stops are too few for the mean of a room: where the plan is drawn and the stops are on it, it knows better what
+ * lies between them. Where it is not known at which places a room was surveyed, the plan is a prior like any other.
+ */
+function drawToPlan(cells: Cells, plan: Expected, { cell, receiver, covered, pooled }: Drawing): void {
+  const expected = at(plan.mean, cell)
+  if (Number.isNaN(expected)) return
+  const between = at(cells.noise, receiver) + at(plan.spread, cell)
+  const variance = (Math.max(LEAST_VARIANCE, pooled) + between) / 2 + SURPLUS
+  cells.mean[cell] = (1 - covered) * at(cells.mean, cell) + covered * expected
+  cells.variance[cell] =
+    (1 - covered) * Math.min(at(cells.variance, cell), variance + at(plan.spread, cell)) + covered * variance
 }
 
 interface Prior {
@@ -84,7 +120,7 @@ interface Prior {
   readonly anywhere: Float64Array
 }
 
-function priorOf(layout: Layout, sums: Sums): Prior {
+function priorOf(layout: Layout, sums: Sums, plan: Expected | undefined): Prior {
   const { means, seen } = receiverMeans(layout, sums)
   const anywhere = anywhereOf(layout, sums)
   const surveyed = sums.rounds.some((rounds) => rounds > 0)
@@ -100,6 +136,8 @@ function priorOf(layout: Layout, sums: Sums): Prior {
     dbm(k, i) {
       const how = relation(layout, k, i)
       if (how > 0 && layout.exact[i] === true) return NEVER_HEARD_DBM
+      const planned = plan ? at(plan.mean, k * layout.receivers.length + i) : Number.NaN
+      if (!Number.isNaN(planned)) return planned
       if (how < 2 || at(seen, i) === 0) return at(typical.dbm, how)
       return Math.min(at(means, i), at(typical.dbm, 2) + ELSEWHERE_LEAD_DB)
     },

@@ -144,6 +144,7 @@ export function step(engine: Engine, track: Track, { window, alone }: Taken): bo
     audible: engine.audible,
     belief: track.belief,
     heard,
+    offsetDb: track.offset.db,
     atSeconds: window.atMs / 1000,
     tag: track.number,
     alone,

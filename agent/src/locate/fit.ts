@@ -1,6 +1,7 @@
 import type { RoomId, Sighting, SiteMap, Survey, SurveyTrust } from '@biotrakr/shared'
 
 import { cellsOf } from './cells.ts'
+import type { SurveyedPlace } from './expected.ts'
 import { effectiveCount } from './heard.ts'
 import { type Layout, layoutOf } from './layout.ts'
 import { add, at } from './numbers.ts'
@@ -44,7 +45,7 @@ export function fitSurvey(map: SiteMap, windows: readonly SurveyWindow[], option
   return {
     ...written(layout, sums),
     spots: spots.map((spot) => writtenSpot(layout, spot)),
-    points: pointsOf(layout, ticks),
+    points: sums.places.map((place) => writtenPlace(layout, place)),
     trust,
   }
 }
@@ -140,33 +141,11 @@ function writtenSpot({ rooms, receivers }: Layout, spot: SpotSums): Survey['spot
   }
 }
 
-/** Mean power at each surveyed point that has coordinates. */
-function pointsOf({ rooms, receivers }: Layout, ticks: readonly LabelledTick[]): Survey['points'] {
-  const points = new Map<
-    string,
-    { room: number; at: readonly [number, number]; sum: Float64Array; count: Float64Array }
-  >()
-  for (const tick of ticks) {
-    if (!tick.at) continue
-    const name = `${tick.room} ${tick.at.join(' ')}`
-    const size = receivers.length
-    const point = points.get(name) ?? {
-      room: tick.room,
-      at: tick.at,
-      sum: new Float64Array(size),
-      count: new Float64Array(size),
-    }
-    points.set(name, point)
-    tick.heard.forEach((i, n) => {
-      add(point.sum, i, at(tick.dbm, n))
-      add(point.count, i, 1)
-    })
-  }
-  return [...points.values()].map(({ room, at: [x, y], sum, count }) => ({
-    room: rooms[room] as RoomId,
-    at: [x, y] as [number, number],
-    heard: receivers.flatMap((receiver, i) =>
-      at(count, i) === 0 ? [] : [{ receiver, dbm: at(sum, i) / at(count, i) }],
-    ),
-  }))
+/** Mean power at each surveyed place that was written down. */
+function writtenPlace(
+  { rooms, receivers }: Layout,
+  { room, at: [x, y], dbm }: SurveyedPlace,
+): Survey['points'][number] {
+  const heard = receivers.flatMap((receiver, i) => (Number.isNaN(dbm[i]) ? [] : [{ receiver, dbm: at(dbm, i) }]))
+  return { room: rooms[room] as RoomId, at: [x, y], heard }
 }

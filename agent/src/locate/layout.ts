@@ -1,5 +1,7 @@
 import type { ReceiverId, RoomId, SiteMap } from '@biotrakr/shared'
 
+import { type Plan, planOf } from './plan.ts'
+
 /** A site map by numbers: rooms and receivers in the order of the map. */
 export interface Layout {
   readonly rooms: readonly RoomId[]
@@ -22,6 +24,8 @@ export interface Layout {
   /** From these rooms a way leads out of the building. */
   readonly exit: readonly boolean[]
   readonly neighbours: readonly ReadonlySet<number>[]
+  /** Where rooms and receivers are. */
+  readonly plan: Plan
 }
 
 /** @param map a checked one: it names no room or receiver that it lacks (siteMapSchema) */
@@ -52,6 +56,7 @@ export function layoutOf(map: SiteMap): Layout {
     transit: map.rooms.map(({ transit }) => transit),
     exit: map.rooms.map(({ transit, exit }) => exit ?? transit),
     neighbours,
+    plan: planOf(map),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Heard } from './heard.ts'
 import { relation } from './layout.ts'
 import { CELL, listenTo, type RoomModel } from './model.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
+import { tablesAt } from './shift.ts'
 
 /** What all tags together say of each receiver: how much it should have heard lately, and how much it did. */
 export interface ReceiverWatch {
@@ -40,8 +41,11 @@ const BACK_READINGS = 3
 const OTHERS_NEEDED = 1
 /** Rooms less likely than this do not count. */
 const POSSIBLE = 0.02
-/** A heard rate below this is expected of nobody. */
-const AUDIBLE = 0.05
+/**
+ * Of a receiver that heard the survey less often than this in a room, nothing is expected there: a thing at rest may
+ * stand for hours where just this one does not hear it.
+ */
+const AUDIBLE = 0.5
 
 export function emptyWatch({ layout }: RoomModel): ReceiverWatch {
   const size = layout.receivers.length
@@ -63,7 +67,7 @@ export function emptyWatch({ layout }: RoomModel): ReceiverWatch {
  * Receivers of each room that should hear a tag in it: those that did in the survey, and without one those in the room
  * or next to it. Of receivers elsewhere the map alone expects nothing: most of a building is out of their reach.
  */
-export type Audible = readonly { readonly receivers: Int32Array; readonly logMissed: Float64Array }[]
+export type Audible = readonly Int32Array[]
 
 export function audibleOf({ layout, rooms, useful, surveyed }: RoomModel): Audible {
   const receivers = layout.receivers.length
@@ -74,8 +78,7 @@ export function audibleOf({ layout, rooms, useful, surveyed }: RoomModel): Audib
       layout.inDoorway[i] !== true &&
       (surveyed[k] === true || relation(layout, k, i) < 2) &&
       logMissed(i) < Math.log1p(-AUDIBLE)
-    const near = layout.receivers.flatMap((_id, i) => (isNear(i) ? [i] : []))
-    return { receivers: Int32Array.from(near), logMissed: Float64Array.from(near, logMissed) }
+    return Int32Array.from(layout.receivers.flatMap((_id, i) => (isNear(i) ? [i] : [])))
   })
 }
 
@@ -84,6 +87,8 @@ interface Watching {
   readonly audible: Audible
   readonly belief: Belief
   readonly heard: Heard
+  /** Power of the tag against that of the survey tag, dB: a weak one is heard by fewer receivers. */
+  readonly offsetDb: number
   readonly atSeconds: number
   /** Number of the tag, from 1, and whether it is the only one there is. */
   readonly tag: number
@@ -135,17 +140,21 @@ function decay(watch: ReceiverWatch, atSeconds: number): void {
 }
 
 /** @returns whether a receiver is masked for its silence */
-function expectNear(watch: ReceiverWatch, { model, audible, belief, heard, tag, alone }: Watching): boolean {
+function expectNear(watch: ReceiverWatch, watching: Watching): boolean {
+  const { model, audible, belief, heard, tag, alone } = watching
+  const { cells } = tablesAt(model, watching.offsetDb).rooms
+  const width = model.layout.receivers.length
   let changed = false
   for (let b = 0; b < belief.count; b++) {
     const room = indexAt(belief.rooms, b)
     const probability = at(belief.answer, b)
     const near = room < model.layout.rooms.length && probability >= POSSIBLE ? audible[room] : undefined
     if (!near) continue
-    for (let n = 0; n < near.receivers.length; n++) {
-      const i = indexAt(near.receivers, n)
+    for (let n = 0; n < near.length; n++) {
+      const i = indexAt(near, n)
       if (model.layout.medium[i] !== heard.medium) continue
-      expectAt(watch, i, { mass: -probability * Math.expm1(heard.rounds * at(near.logMissed, n)), tag })
+      const logMissed = at(cells, (room * width + i) * CELL.size + CELL.logMissed)
+      expectAt(watch, i, { mass: -probability * Math.expm1(heard.rounds * logMissed), tag })
       if (!isSilent(watch, i, alone)) continue
       watch.masked[i] = 1
       watch.readings[i] = 0

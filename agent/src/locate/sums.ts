@@ -1,5 +1,6 @@
 import type { Survey } from '@biotrakr/shared'
 
+import type { SurveyedPlace } from './expected.ts'
 import type { Layout } from './layout.ts'
 import { add, at, indexAt } from './numbers.ts'
 
@@ -33,6 +34,8 @@ export interface Sums {
   readonly noiseFreedom: Float64Array
   /** Room changes inside sessions by [from * rooms + to]. */
   readonly changes: Map<number, number>
+  /** Mean power at the places that were written down. */
+  places: readonly SurveyedPlace[]
 }
 
 const SEGMENT_MS = 4000
@@ -50,6 +53,7 @@ function emptySums({ rooms, receivers }: Layout): Sums {
     noiseSquares: new Float64Array(receivers.length),
     noiseFreedom: new Float64Array(receivers.length),
     changes: new Map(),
+    places: [],
   }
 }
 
@@ -63,7 +67,31 @@ export function sumsOf(layout: Layout, ticks: readonly LabelledTick[]): Sums {
     visit = tick.visit
   }
   for (const segment of segmentsOf(ticks)) addNoise(sums, segment)
+  sums.places = placesOf(layout, ticks)
   return sums
+}
+
+function placesOf({ receivers }: Layout, ticks: readonly LabelledTick[]): SurveyedPlace[] {
+  const places = new Map<string, SurveyedPlace & { readonly count: Float64Array }>()
+  for (const { room, at: point, heard, dbm } of ticks) {
+    if (!point) continue
+    const name = `${room} ${point.join(' ')}`
+    const size = receivers.length
+    const place = places.get(name) ?? {
+      room,
+      at: point,
+      dbm: new Float64Array(size).fill(Number.NaN),
+      count: new Float64Array(size),
+    }
+    places.set(name, place)
+    for (let n = 0; n < heard.length; n++) {
+      const i = indexAt(heard, n)
+      const before = at(place.count, i)
+      place.count[i] = before + 1
+      place.dbm[i] = before === 0 ? at(dbm, n) : at(place.dbm, i) + (at(dbm, n) - at(place.dbm, i)) / (before + 1)
+    }
+  }
+  return [...places.values()].map(({ room, at: point, dbm }) => ({ room, at: point, dbm }))
 }
 
 function addTick(sums: Sums, receivers: number, { room, heard, dbm, counts, rounds }: LabelledTick): void {
@@ -137,6 +165,16 @@ export function sumsFrom(layout: Layout, survey: Survey | undefined): Sums {
     sums.noiseSquares[i] = squares
     sums.noiseFreedom[i] = freedom
   }
+  sums.places = survey.points.flatMap(({ room, at: [x, y], heard }): SurveyedPlace[] => {
+    const k = layout.roomNumber.get(room)
+    if (k === undefined) return []
+    const dbm = new Float64Array(layout.receivers.length).fill(Number.NaN)
+    for (const own of heard) {
+      const i = layout.receiverNumber.get(own.receiver)
+      if (i !== undefined) dbm[i] = own.dbm
+    }
+    return [{ room: k, at: [x, y], dbm }]
+  })
   for (const [from, to, count] of survey.changes) {
     const [k, j] = [layout.roomNumber.get(from), layout.roomNumber.get(to)]
     if (k !== undefined && j !== undefined) sums.changes.set(k * layout.rooms.length + j, count)
