@@ -10,11 +10,13 @@ import { type AgentApi, createAgentApi } from './agent-api.ts'
 import { brokerAccessOf } from './broker-access.ts'
 import type { AgentConfig } from './config.ts'
 import { type AgentCounters, figures, healthOf } from './health.ts'
+import { withIdentity } from './identity-health.ts'
 import { createLossLog } from './loss-log.ts'
 import { type HealthWithMasked, withMasked } from './masked-health.ts'
 import { nodeCompression } from './node-compression.ts'
 import type { Outbox } from './outbox/outbox.ts'
 import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
+import { createOwnIdentity, type OwnIdentity } from './own-identity.ts'
 import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from './pipeline.ts'
 import { agentPulses, type Rounds } from './pulses.ts'
 import type { RecordClock } from './record-clock.ts'
@@ -83,6 +85,7 @@ export class Agent {
   #hurry: Timer | undefined
   #outbox: Outbox | undefined
   #sync: Sync | undefined
+  #identity: OwnIdentity | undefined
   #api: AgentApi | undefined
 
   constructor(parts: AgentParts) {
@@ -96,6 +99,7 @@ export class Agent {
   async start(): Promise<void> {
     const { config, clock, eventClock, log, sources } = this.#parts
     this.#outbox = this.#openOutbox()
+    this.#identity = createOwnIdentity(this.#parts)
     this.#sync = this.#openSync(this.#outbox)
     const metrics = createMetrics(figures(() => this.health()))
     this.#api = createAgentApi({
@@ -108,6 +112,10 @@ export class Agent {
     })
     await this.#api.start()
     this.#sync.start()
+    this.#identity?.start({
+      reconnect: () => this.#sync?.reconnect(),
+      store: () => this.#outbox?.status().store ?? '',
+    })
     for (const source of sources) await source.start((reading) => this.#take(reading))
     // After the sources: a source's beat then comes before the window that it falls into closes.
     this.#timers.push(
@@ -133,6 +141,7 @@ export class Agent {
     for (const source of sources) await source.stop()
     for (const timer of this.#timers.splice(0)) timer.cancel()
     this.#hurry?.cancel()
+    this.#identity?.stop()
     this.#closeWindows()
     this.#reportReceivers()
     this.#commit()
@@ -170,7 +179,8 @@ export class Agent {
       clock: this.#parts.recordClock?.status(),
       site: this.#parts.siteStatus?.(),
     })
-    return withMasked(health, this.#pipeline.masked())
+    const status = this.#identity?.status()
+    return withIdentity(withMasked(health, this.#pipeline.masked()), status, this.#parts.clock.wallMs())
   }
 
   /** What must move as long as this agent works; known once it has started. */
@@ -266,6 +276,7 @@ export class Agent {
         isTimeConfirmed: () => recordClock.status().state === 'synced' && !recordClock.status().isWrong,
       }),
       broker: brokerAccessOf(config),
+      ...this.#identity?.uplink,
       compression: nodeCompression,
       clock,
       random,

@@ -37,6 +37,7 @@ export function stampedSync(sync: Sync, time: RecordClock): Sync {
     notifyCommitted: () => sync.notifyCommitted(),
     publishLive: (fixes: readonly Fix[]) => sync.publishLive(fixes.map((fix) => time.stamp(fix))),
     raiseLive: (events: readonly TagEvent[]) => sync.raiseLive(events.map((event) => time.stamp(event))),
+    reconnect: () => sync.reconnect(),
     status: () => sync.status(),
   }
 }

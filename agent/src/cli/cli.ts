@@ -6,6 +6,7 @@ import { addCalibrateCommand } from './calibrate.ts'
 import { addConfigCommand } from './config.ts'
 import { addDecodeCommand } from './decode.ts'
 import { addDoctorCommand } from './doctor.ts'
+import { addEnrollCommand } from './enroll.ts'
 import { addEvaluateCommand } from './evaluate.ts'
 import { addExplainCommand } from './explain.ts'
 import { addOutboxCommand } from './outbox.ts'
@@ -29,6 +30,7 @@ const WRONG_INPUT = new Set([
   'CALIBRATION_INVALID',
   'CONFIG_INVALID',
   'CONFIG_UNREADABLE',
+  'ENROL_CODE',
   'PORT_ADDRESS',
   'PROFILE_INVALID',
   'READER_SETTINGS',
@@ -73,6 +75,7 @@ function program(exitWith: (code: number) => void): Command {
   addExplainCommand(biotrakr)
   addSniffCommand(biotrakr)
   addDoctorCommand(biotrakr, exitWith)
+  addEnrollCommand(biotrakr)
   addOutboxCommand(biotrakr, exitWith)
   addProfilesCommand(biotrakr)
   addReadersCommand(biotrakr)

@@ -10,6 +10,8 @@ export interface KnownTime {
   readonly nowMs: number
   /** Whether a time server or the centre has confirmed it; undefined = not known. */
   readonly isConfirmed: boolean | undefined
+  /** End of the certificate that this gateway has shown, wall milliseconds; undefined = it has shown none. */
+  readonly ownUntilMs?: number | undefined
 }
 
 const FIREWALL = 'Check the network and the firewall between here and the broker.'
@@ -49,10 +51,6 @@ const CAUSES: Readonly<Record<string, Cause>> = {
     message: 'it wants a certificate of this gateway',
     next: 'Set broker.certFile and broker.keyFile.',
   },
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: {
-    message: "this gateway's certificate has expired by the broker's clock",
-    next: OWN_CERTIFICATE,
-  },
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: {
     message: "this gateway's certificate was revoked",
     next: 'Ask the operator of the centre why; a gateway that is to go on is enrolled again.',
@@ -82,6 +80,7 @@ export function causeOf(error: Error, time?: KnownTime): Cause {
   const code = codeOf(error)
   if (code === 'CERT_NOT_YET_VALID') return notYetValid(time)
   if (code === 'CERT_HAS_EXPIRED') return expired(time)
+  if (code === 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED') return ownExpired(time)
   const known = CAUSES[code]
   if (known) return known
   // What mqtt-packet says of an answer that is no packet of the protocol.
@@ -124,7 +123,24 @@ function expired(time: KnownTime | undefined): Cause {
   return { message: `its certificate has expired by this machine's clock${day}`, next: CLOCK_OR_CERTIFICATE }
 }
 
+/** OpenSSL says the same of a certificate that has expired and of a revocation list that has. */
+function ownExpired(time: KnownTime | undefined): Cause {
+  const ownMs = time?.ownUntilMs
+  if (ownMs === undefined || time === undefined) {
+    return { message: "this gateway's certificate has expired by the broker's clock", next: OWN_CERTIFICATE }
+  }
+  const day = dayOf({ nowMs: ownMs })
+  if (ownMs <= time.nowMs) {
+    const message = `this gateway's certificate expired on ${day}`
+    return { message, next: `It is renewed as soon as the centre answers. ${OWN_CERTIFICATE} The data is kept.` }
+  }
+  return {
+    message: `the broker says that something has expired, but this gateway's certificate is good until ${day}`,
+    next: "Check that `biotrakr-cloud enroll` keeps the broker's revocation list in date, and the broker's clock. The data is kept.",
+  }
+}
+
 /** The day alone: a message that changed every second would be a new problem every second. */
-function dayOf({ nowMs }: KnownTime): string {
+function dayOf({ nowMs }: Pick<KnownTime, 'nowMs'>): string {
   return new Date(Math.min(Math.max(nowMs, 0), 8.64e15)).toISOString().slice(0, 10)
 }

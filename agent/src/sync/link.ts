@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+
 import {
   type BioTrakrError,
   type Clock,
@@ -52,6 +54,7 @@ export interface LinkOptions {
   readonly pace: PaceLimits
   readonly keepaliveSeconds: number
   readonly connectTimeoutMs: number
+  readonly credentials?: () => Pick<BrokerAccess, 'cert' | 'key'>
   /** Whether somebody has confirmed this machine's time; undefined = not known. */
   readonly isTimeConfirmed?: () => boolean
 }
@@ -82,6 +85,8 @@ export class Link {
   #isUp = false
   #isStopping = false
   #isLeaving = false
+  /** End of the certificate that was shown last. */
+  #ownUntilMs: number | undefined
   #retry: Timer | undefined
   #steady: Timer | undefined
   #onClosed: (() => void) | undefined
@@ -168,7 +173,7 @@ export class Link {
     this.connects += 1
     let client: MqttClient
     try {
-      client = connect(connectOptions(this.#options))
+      client = connect(connectOptions({ ...this.#options, broker: this.#access() }))
     } catch (error) {
       this.#report(unreachable(asError(error), this.#name(), this.#time()))
       this.#retryLater()
@@ -317,9 +322,17 @@ export class Link {
     if (!this.#isStopping && !this.#isLeaving) this.#listener.trouble(problem)
   }
 
+  /** Asked once for every connection: a certificate may have been renewed since the last. */
+  #access(): BrokerAccess {
+    const { broker, credentials } = this.#options
+    const access = { ...broker, ...credentials?.() }
+    this.#ownUntilMs = access.cert && certificateEnd(access.cert)
+    return access
+  }
+
   #time() {
     const { clock, isTimeConfirmed } = this.#options
-    return { nowMs: clock.wallMs(), isConfirmed: isTimeConfirmed?.() }
+    return { nowMs: clock.wallMs(), isConfirmed: isTimeConfirmed?.(), ownUntilMs: this.#ownUntilMs }
   }
 
   #name(): string {
@@ -348,6 +361,14 @@ function asBuffer(payload: Uint8Array | string): Buffer {
   return typeof payload === 'string'
     ? Buffer.from(payload)
     : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+}
+
+function certificateEnd(pem: Buffer): number | undefined {
+  try {
+    return Date.parse(new X509Certificate(pem).validTo)
+  } catch {
+    return undefined
+  }
 }
 
 function asError(error: unknown): Error {

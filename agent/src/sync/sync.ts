@@ -40,6 +40,10 @@ export interface SyncOptions {
   readonly box?: string
   /** Whether somebody has confirmed this machine's time: tells a wrong clock from a wrong certificate. */
   readonly isTimeConfirmed?: () => boolean
+  /** Key and certificate for the next connection, where they change while the agent runs; else those of `broker`. */
+  readonly credentials?: () => Pick<BrokerAccess, 'cert' | 'key'>
+  /** The broker has let us in with what `credentials` gave last. */
+  readonly onConnected?: () => void
   /** Told what the centre's clock says, with every welcome and ack. */
   readonly onCentreTime?: (time: CentreTime) => void
   /** Batches sent and not yet committed, 1 or more; default 8. */
@@ -68,6 +72,8 @@ export interface Sync {
   publishLive(fixes: readonly Fix[]): void
   /** Presses and the like, on the live lane at once; sent once or counted as dropped. */
   raiseLive(events: readonly TagEvent[]): void
+  /** Ends the connection properly and makes a new one; nothing of the ledger is lost by it. */
+  reconnect(): void
   status(): SyncStatus
 }
 
@@ -191,6 +197,7 @@ class Uplink implements Sync {
       { ...this.#options, connect, pace, keepaliveSeconds, connectTimeoutMs },
       {
         up: ({ packetBytes }) => {
+          this.#options.onConnected?.()
           this.#ledger.connected(packetBytes)
           this.#board.settle(['BROKER_UNREACHABLE', 'BROKER_REFUSED', 'SYNC_SUBSCRIBE_DENIED'])
           this.#options.log.info({ event: 'sync.connected', connects: this.#link.connects }, 'connected to the broker')
@@ -226,6 +233,10 @@ class Uplink implements Sync {
 
   raiseLive(events: readonly TagEvent[]): void {
     this.#live.raise(events)
+  }
+
+  reconnect(): void {
+    this.#link.leave(0)
   }
 
   status(): SyncStatus {
