@@ -10,6 +10,7 @@ import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
+import { benchLocateCost } from './locate-cost.ts'
 import { benchOutbox } from './outbox.ts'
 import { benchProfile, benchRfid } from './rfid.ts'
 import { benchFullStore, benchStore } from './store.ts'
@@ -18,7 +19,7 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), and wards.
+Parts: wire, outbox, store, full-store, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate and wards.
 Without a name all but wards and full-store, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
@@ -35,6 +36,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   rfid: (say) => [...benchEpc(), ...benchRfid(say)],
   ble: benchBle,
   'ble-load': benchBleLoad,
+  locate: benchLocateCost,
   wards: benchWards,
   'ble-emergency': benchBleEmergency,
 }

@@ -2,6 +2,7 @@ import type { Heard } from './heard.ts'
 import { CELL, MEDIA, type RoomModel, type Table } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
+import { type Curve, quickLikelihood } from './quick.ts'
 import { tablesAt } from './shift.ts'
 
 const {
@@ -36,6 +37,8 @@ export interface Evidence {
   readonly receivers: number
   /** Weight of heard and not heard against power. */
   readonly heardWeight: number
+  /** Lets packed tables answer, which must have been made for this weight. */
+  readonly curve?: Curve
 }
 
 /** Log of the weighted sum over a room's typical places, without overflow. */
@@ -60,7 +63,9 @@ export function spotLikelihood(
  * One row of a table against what was heard: a Gaussian per receiver heard, with the tag's unknown offset integrated
  * out (it shifts all receivers alike), and how likely each receiver was to hear it or to miss it.
  */
-export function rowLikelihood({ cells, silence, shiftDb }: Table, row: number, evidence: Evidence): number {
+export function rowLikelihood(table: Table, row: number, evidence: Evidence): number {
+  if (evidence.curve) return quickLikelihood(table, row, evidence, evidence.curve)
+  const { cells, silence, shiftDb } = table
   const { heard, receivers: width, heardWeight } = evidence
   const { rounds, trusted, receivers, dbm, medium } = heard
   const { variance } = evidence.offset

@@ -23,6 +23,7 @@ import { emptyOffset, learnOffset, type Offset } from './offset.ts'
 import { type Points, pointsOf } from './points.ts'
 import { emptyPassage, feelPortal, type Passage, type Portals, portalsOf } from './portal.ts'
 import { emptyPlace, emptyPlaceScratch, feelPlace, type PlaceBelief, type PlaceScratch } from './position.ts'
+import { curveFor } from './quick.ts'
 import { type Audible, audibleOf, emptyWatch, type ReceiverWatch, watchReceivers } from './receivers.ts'
 import { emptyNames, heedNames, isNamed, type RoomNames, settleOn } from './room-evidence.ts'
 
@@ -217,7 +218,13 @@ function restingPower(model: RoomModel, motion: Motion, heard: Heard): number {
 type Seen = Pick<Engine, 'model' | 'scratch' | 'heard'>
 
 function judge({ model, scratch, heard }: Seen, offset: Offset): void {
-  const evidence = { heard, offset, receivers: model.layout.receivers.length, heardWeight: model.trust.heard }
+  const evidence = {
+    heard,
+    offset,
+    receivers: model.layout.receivers.length,
+    heardWeight: model.trust.heard,
+    curve: curveFor(model.curves, heard.rounds),
+  }
   for (let c = 0; c < scratch.count; c++) {
     scratch.logLikelihood[c] = logLikelihood(model, indexAt(scratch.rooms, c), evidence)
   }

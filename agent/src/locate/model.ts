@@ -30,6 +30,8 @@ export interface Table {
   readonly silence: Float64Array
   /** Power of the tag that it is made for against that of the survey tag, dB. */
   readonly shiftDb: number
+  /** Packed cells (quick.ts), made when first needed. */
+  quick: Float32Array | undefined
 }
 
 /** What tables for other powers need as well. */
@@ -65,6 +67,8 @@ export interface RoomModel {
   readonly listening: Listening
   /** Tables for tags of other powers, by steps of power; made when first needed (shift.ts). */
   readonly shifted: Map<number, { readonly rooms: Table; readonly spots: Table }>
+  /** What several adverts say more than one, by their number (quick.ts); bounded there. */
+  readonly curves: Map<number, Float32Array>
 }
 
 /** What the engine trusts without any survey. */
@@ -129,6 +133,7 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
     restingPower: clamp(0.3 * trust.stay, 0.02, 0.4),
     listening: { reception: receptionOf(layout, cells), masked: new Uint8Array(receivers) },
     shifted: new Map(),
+    curves: new Map(),
     useful: Uint8Array.from(layout.receivers, (_, i) => usefulness(layout, sums, i)),
     strongRooms: layout.receivers.map((_, i) =>
       Int32Array.from(
@@ -157,7 +162,12 @@ function usefulness(layout: Layout, sums: Sums, i: number): 0 | 1 {
 }
 
 export function emptyTable(rows: number, receivers: number): Table {
-  return { shiftDb: 0, cells: new Float64Array(rows * receivers * CELL.size), silence: new Float64Array(MEDIA * rows) }
+  return {
+    shiftDb: 0,
+    cells: new Float64Array(rows * receivers * CELL.size),
+    silence: new Float64Array(MEDIA * rows),
+    quick: undefined,
+  }
 }
 
 interface Expected {
