@@ -40,6 +40,10 @@ const serveSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(8080),
   /** Bearer token that every request but /health must carry; needed as soon as other machines can connect. */
   tokenFile: path.optional(),
+  /** Releases that gateways may take, from `biotrakr-cloud release add`. */
+  releasesFolder: path.optional(),
+  /** Signed sites of gateways, from `biotrakr-cloud site publish`. */
+  sitesFolder: path.optional(),
 })
 
 /** Of the process that gives out certificates; it alone may read the folder of the authority. */
@@ -70,6 +74,8 @@ const configSchema = z
     serve: serveSchema.prefault({}),
     /** Port on 127.0.0.1 where `ingest` answers /health and /metrics; 0 = any free one. */
     ingest: z.strictObject({ port: z.int().min(0).max(65_535).default(9471) }).prefault({}),
+    /** Needed by `site publish` and `site key`; `serve` gets the folder alone. */
+    sites: z.strictObject({ publishedFolder: path, keyFile: path }).optional(),
     /** Needed by `enroll`. */
     enroll: enrollSchema.optional(),
     log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
@@ -104,10 +110,24 @@ export function readConfig(file: string): CloudConfig {
 /** Every key that ends in `File` or `Folder` names one. */
 function resolvePaths<T extends object>(section: T, base: string): T {
   const entries = Object.entries(section).map(([key, value]) => {
-    if (/(File|Folder)$/.test(key) && typeof value === 'string') return [key, resolve(base, value)]
+    if (/(File|Folder)$/.test(key) && typeof value === 'string') return [key, pathOf(value, base)]
     return [key, typeof value === 'object' && value !== null ? resolvePaths(value, base) : value]
   })
   return Object.fromEntries(entries) as T
+}
+
+const CREDENTIAL = 'credential:'
+
+/** A path relative to the file, or a credential that the service manager hands over (systemd.exec, LoadCredential=). */
+function pathOf(name: string, base: string): string {
+  if (!name.startsWith(CREDENTIAL)) return resolve(base, name)
+  const folder = process.env['CREDENTIALS_DIRECTORY']
+  const credential = name.slice(CREDENTIAL.length)
+  if (folder !== undefined && /^[A-Za-z0-9._-]{1,255}$/.test(credential)) return resolve(folder, credential)
+  throw new BioTrakrError(`the credential ${credential} is not there`, {
+    code: 'CONFIG_UNREADABLE',
+    next: 'Credentials come with the service: run it by systemctl, or name a file while trying things out.',
+  })
 }
 
 function readYaml(file: string): unknown {

@@ -14,8 +14,11 @@ import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } fro
 import { createServeMetrics } from './serve/metrics.ts'
 import { addPages } from './serve/pages.ts'
 import { createRefresh } from './serve/refresh.ts'
+import { addReleases, type ReleaseShelf } from './serve/releases.ts'
+import { addSites } from './serve/sites.ts'
 import { createStreamHub, type StreamHub } from './serve/stream.ts'
 import { createWebServer, listen } from './serve/web-server.ts'
+import { type SiteShelf, siteToken } from './site-shelf.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { migrationStatus } from './upkeep/migrate.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
@@ -36,6 +39,10 @@ export interface ServerOptions {
   readonly random: Random
   readonly log: Logger
   readonly compression: Compression
+  /** What gateways work with; nothing without it. */
+  readonly sites?: SiteShelf | undefined
+  /** What gateways may bring themselves to; nothing without it. */
+  readonly releases?: ReleaseShelf | undefined
 }
 
 export interface CentreServer {
@@ -89,12 +96,14 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   const board = createBoard()
   const { alarms, feed, hub } = createStream(board, options)
   const rooms = createRoomNames()
+  let gateways: ReadonlySet<string> = new Set()
   const refresh = createRefresh({
     clock,
     log,
     task: async () => {
       const overview = await report.overview(MAX_TAGS)
       rooms.replace(overview)
+      gateways = new Set(overview.gateways.map(({ name }) => name))
       board.replace(sourceOf(overview))
     },
   })
@@ -122,9 +131,13 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
     tags: board.tags,
     viewers: hub.viewers,
   })
-  const guard = createGuard({ host, token })
+  const guard = createGuard({ host, token, gatewayToken: siteToken })
   const server = createWebServer({ guard, health, metrics, isBusy: () => pool.waitingCount > MAX_WAITING, log })
   addApi(server, { reports: report, board, hub, roomName: rooms.name })
+  addReleases(server, options.releases ?? { list: () => [] })
+  const isWelcome = (name: string) => gateways.has(name)
+  const find = (name: string) => options.sites?.find(name)
+  addSites(server, { find, isWelcome, mayAsk: guard.isGateway })
   addPages(server, guard.cookieFor)
 
   await refresh.start()

@@ -3,13 +3,16 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { softwareVersion } from '../version.ts'
 import { addCaCommands } from './ca.ts'
+import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
 import { runEnroll } from './enroll.ts'
 import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './gateways.ts'
 import { runIngest } from './ingest.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
+import { addRelease, listReleases } from './release.ts'
 import { runServe } from './serve.ts'
 import { importSite } from './site.ts'
+import { publishSiteMap, showSiteKey, showSiteToken } from './site-publish.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -33,8 +36,17 @@ function program(): Command {
   addSite(cloud)
   addGateways(cloud)
   addQuarantine(cloud)
+  addDoctor(cloud)
+  addReleases(cloud)
   quitByThrowing(cloud)
   return cloud
+}
+
+function addDoctor(cloud: Command): void {
+  withJson(withConfig(cloud.command('doctor')))
+    .description('look for what keeps a process of the centre from its work, and say how to mend it; changes nothing')
+    .addHelpText('after', DOCTOR_EXIT_CODES)
+    .action(runDoctor)
 }
 
 function withConfig(command: Command): Command {
@@ -69,11 +81,32 @@ function addEnroll(cloud: Command): void {
     .action(runEnroll)
 }
 
+function addReleases(cloud: Command): void {
+  const group = cloud
+    .command('release')
+    .description("releases of the agent that gateways may take (serve's configuration)")
+  withConfig(
+    group.command('add <folder>').description('let gateways have a release that npm run package wrote'),
+  ).action(addRelease)
+  withJson(withConfig(group.command('list').description('which there are, newest first'))).action(listReleases)
+}
+
 function addSite(cloud: Command): void {
   const group = cloud.command('site').description('what the centre knows of a building (as the owner)')
   withJson(
     withConfig(group.command('import <file>').description('register organisation, facility, rooms, gateways and tags')),
   ).action(importSite)
+  withJson(withConfig(group.command('publish <map>')))
+    .description('sign a site map with the registered tags for a gateway, as its next version (as bt_ingest)')
+    .requiredOption('--gateway <name>', 'for which gateway')
+    .option('--profile <file...>', 'reader profiles to send along, named by their files', [])
+    .action(publishSiteMap)
+  withConfig(group.command('key'))
+    .description('make the key that sites are signed with, where there is none, and print what gateways pin')
+    .action(showSiteKey)
+  withConfig(group.command('token <gateway>'))
+    .description('print the token with which this gateway fetches its site (configuration of serve)')
+    .action(showSiteToken)
 }
 
 function addGateways(cloud: Command): void {

@@ -4,8 +4,10 @@ import { pino } from 'pino'
 import { brokerAccess, databaseAccess } from '../access.ts'
 import { readConfig, readSecret } from '../config.ts'
 import { nodeCompression } from '../node-compression.ts'
+import { openReleaseShelf } from '../release-shelf.ts'
 import { startServer } from '../server.ts'
 import { createService } from '../service.ts'
+import { openSiteShelf } from '../site-shelf.ts'
 import { systemClock } from '../system-clock.ts'
 import { askedToStop } from './stop.ts'
 
@@ -36,6 +38,8 @@ export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): 
     random: Math.random,
     log,
     compression: nodeCompression,
+    sites: serve.sitesFolder === undefined ? undefined : openSiteShelf(serve.sitesFolder),
+    releases: serve.releasesFolder === undefined ? undefined : openReleaseShelf(serve.releasesFolder),
   })
   const service = createService({ clock: systemClock, log, pulses: server.pulses, env: process.env, pid: process.pid })
   service.started()
