@@ -6,6 +6,7 @@ export { registerGateway, revokeGateway, storeCode } from './record/gateway-iden
 /** What the operator does by hand: the commands and the launcher reach it here. */
 export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
 export { retryQuarantine } from './record/replay.ts'
+export { registeredTags } from './record/registered-tags.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'

@@ -134,7 +134,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   const guard = createGuard({ host, token, gatewayToken: siteToken })
   const server = createWebServer({ guard, health, metrics, isBusy: () => pool.waitingCount > MAX_WAITING, log })
   addApi(server, { reports: report, board, hub, roomName: rooms.name })
-  addReleases(server, options.releases ?? { list: () => [] })
+  addReleases(server, { shelf: options.releases ?? { list: () => [] }, isWelcome, mayAsk: guard.isGateway })
   const isWelcome = (name: string) => gateways.has(name)
   const find = (name: string) => options.sites?.find(name)
   addSites(server, { find, isWelcome, mayAsk: guard.isGateway })

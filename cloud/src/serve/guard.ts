@@ -9,6 +9,8 @@ interface GuardOptions {
   readonly host: string
   /** What every request must carry; without one only this machine can connect. */
   readonly token: string | undefined
+  /** Of a gateway, for its own site; follows from the token. */
+  readonly gatewayToken: (token: string, gateway: string) => string
 }
 
 export interface Guard {
@@ -17,6 +19,8 @@ export interface Guard {
   /** The headers alone, for answers that are given before any check runs. */
   stamp(reply: FastifyReply): FastifyReply
   isAllowed(request: FastifyRequest): boolean
+  /** Whether the request comes from this gateway, or from somebody who may see everything. */
+  isGateway(request: FastifyRequest, gateway: string): boolean
   /** @returns the cookie that stands for the token, undefined when it is not the token */
   cookieFor(candidate: string): string | undefined
 }
@@ -45,16 +49,22 @@ const SECURITY_HEADERS = {
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 /** They show nothing of anybody. */
 const OPEN = ['/health', '/login', '/assets/base.css', '/assets/icon.svg']
+/** Ask themselves who asks. */
+const OWN_CHECK = [
+  '/api/v1/gateways/:gateway/site',
+  '/api/v1/gateways/:gateway/release',
+  '/api/v1/gateways/:gateway/release/packages/:name',
+]
 const COOKIE = 'biotrakr_page'
 const COOKIE_SECONDS = 12 * 3_600
 
 /** One shared token: as `Authorization: Bearer`, or, for the page, as a cookie derived from it. */
-export function createGuard({ host, token }: GuardOptions): Guard {
+export function createGuard({ host, token, gatewayToken }: GuardOptions): Guard {
   const session = token === undefined ? undefined : createHmac('sha256', token).update('page').digest('hex')
 
   const isAllowed = (request: FastifyRequest): boolean => {
     if (token === undefined || session === undefined) return true
-    const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const bearer = bearerOf(request)
     if (bearer !== undefined) return isSame(bearer, token)
     const cookie = cookiesOf(request.headers.cookie).get(COOKIE)
     return cookie !== undefined && isSame(cookie, session)
@@ -69,7 +79,8 @@ export function createGuard({ host, token }: GuardOptions): Guard {
   const check = async (request: FastifyRequest, reply: FastifyReply) => {
     stamp(reply)
     if (!isOurName(request)) return sendProblem(reply, 'misdirected')
-    if (OPEN.includes(request.routeOptions.url ?? '') || isAllowed(request)) return undefined
+    const route = request.routeOptions.url ?? ''
+    if (OPEN.includes(route) || OWN_CHECK.includes(route) || isAllowed(request)) return undefined
     const wantsPage = request.method === 'GET' && request.routeOptions.url === '/'
     return wantsPage ? reply.redirect('/login', 303) : sendProblem(reply, 'unauthenticated')
   }
@@ -80,11 +91,20 @@ export function createGuard({ host, token }: GuardOptions): Guard {
       server.addHook('onRequest', check)
     },
     isAllowed,
+    isGateway: (request, gateway) => {
+      if (token === undefined || isAllowed(request)) return true
+      const bearer = bearerOf(request)
+      return bearer !== undefined && isSame(bearer, gatewayToken(token, gateway))
+    },
     cookieFor: (candidate) => {
       if (token === undefined || session === undefined || !isSame(candidate, token)) return undefined
       return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict`
     },
   }
+}
+
+function bearerOf(request: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
 }
 
 function stamp(reply: FastifyReply): FastifyReply {
