@@ -19,13 +19,14 @@ export function ballastBytes(maxBytes: number): number {
  */
 export class Ballast {
   readonly #path: string
-  readonly #bytes: number
+  /** How large it is when it is there. */
+  readonly target: number
   #isThere = false
   #isTight = false
 
   constructor(path: string, bytes: number) {
     this.#path = path
-    this.#bytes = bytes
+    this.target = bytes
   }
 
   /** The disk has no space left: only pages that the store already has can be used. */
@@ -41,9 +42,9 @@ export class Ballast {
   refill(): void {
     if (this.#isThere && !this.#isTight) return
     const free = this.#free()
-    if (this.#isTight && free >= ROOM_TO_GROW * this.#bytes) this.#isTight = false
-    this.#isThere = this.size === this.#bytes
-    if (!this.#isThere && free >= ROOM_TO_REFILL * this.#bytes) this.#make()
+    if (this.#isTight && free >= ROOM_TO_GROW * this.target) this.#isTight = false
+    this.#isThere = this.size === this.target
+    if (!this.#isThere && free >= ROOM_TO_REFILL * this.target) this.#make()
   }
 
   /** To be called when the disk is full. @returns true when that gave it some space back */
@@ -64,7 +65,7 @@ export class Ballast {
       // Written out, not only made long: a hole holds no space.
       const file = openSync(this.#path, 'w', 0o600)
       try {
-        writeSync(file, new Uint8Array(this.#bytes).fill(0x42))
+        writeSync(file, new Uint8Array(this.target).fill(0x42))
         fsyncSync(file)
       } finally {
         closeSync(file)

@@ -50,6 +50,7 @@ function createMemoryStore(maxRecords: number): RunStore<Entries> {
     saveMark: () => {},
     pack: (_run, _epoch, body) => body,
     unpack: (_run, _epoch, body) => body,
+    releaseRuns: 1,
     lacksRoom: (body) => records + body.length > maxRecords,
     sizeOf: (body) => body.length,
     insert(run, body) {

@@ -32,7 +32,7 @@ export function storeGroup<Body>(store: RunStore<Body>, draft: Draft, newcomers:
   if (!group.pack()) group.mend()
   let steps = 0
   while (group.lacksRoom()) {
-    if (releaseOldest(store, draft, newcomers.terms)) continue
+    if (releaseOldest(store, draft, newcomers.terms) > 0) continue
     if (!newcomers.mayEvict) return 'full'
     if (steps++ >= STEPS) return 'again'
     if (!sweepNext(store, draft, { terms: newcomers.terms, group })) return 'full'
@@ -136,7 +136,14 @@ class Group<Body> {
   }
 }
 
-function releaseOldest<Body>(store: RunStore<Body>, draft: Draft, { nowMs, graceMs }: Terms): boolean {
+/** @returns how many runs were let go of */
+function releaseOldest<Body>(store: RunStore<Body>, draft: Draft, terms: Terms): number {
+  let runs = 0
+  while (runs < store.releaseRuns && releaseOne(store, draft, terms)) runs++
+  return runs
+}
+
+function releaseOne<Body>(store: RunStore<Body>, draft: Draft, { nowMs, graceMs }: Terms): boolean {
   for (const mark of draft.marks.values()) {
     if (mark.first > mark.acked) continue
     const run = runAt(store, mark.epoch.counter, mark.first)

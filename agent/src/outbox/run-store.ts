@@ -85,6 +85,8 @@ export interface RunStore<Body> {
   /** @returns undefined when the body is not what was stored for exactly this run */
   unpack(run: StoredRun, epoch: Epoch, body: Body): readonly Entry[] | undefined
   lacksRoom(body: Body): boolean
+  /** Confirmed runs that are let go of together when room is short. */
+  readonly releaseRuns: number
   /** Bytes that a body takes, or whatever else the room is measured in. */
   sizeOf(body: Body): number
   insert(run: NewRun, body: Body): void

@@ -38,11 +38,15 @@ import {
 import { prepareRows, type Rows, readMarks, type StoreRow } from './sqlite-rows.ts'
 import { checkSchema, migrate } from './sqlite-schema.ts'
 
-/** Pages kept free for small writes that must always succeed: marks, gaps, the epoch of the next opening. */
-const RESERVE_PAGES = 12
-const PAGE_BYTES = 4096
+/** Kept free for small writes that must always succeed: marks, gaps, the epoch of the next opening. */
+const RESERVE_BYTES = 48 * 1024
 /** What a dictionary takes when nothing of it can be compressed. */
-const DICTIONARY_PAGES = 6
+const DICTIONARY_BYTES = 24 * 1024
+/** Confirmed groups that are let go of together, so that not every commit writes the pages at the store's old end. */
+const MOST_RELEASED = 64
+/** And at most this part of the store, when groups have the usual size. */
+const RELEASED_PART = 64
+const GROUP_BYTES = 2048
 /** Epochs of which nothing is held any more stay in the books for this many openings. */
 const KEPT_EPOCHS = 1000
 
@@ -62,6 +66,7 @@ interface Session {
   readonly dictionaries: Dictionaries
   readonly sampler: Sampler
   readonly epoch: Epoch
+  readonly bounds: Bounds
   readonly transact: (work: () => void) => void
 }
 
@@ -74,7 +79,6 @@ interface Packed {
 /** Runs in a SQLite file, each group of records one AES-256-GCM blob over a wire batch. */
 export class SqliteStore implements RunStore<Uint8Array> {
   readonly #options: SqliteStoreOptions
-  readonly #bounds: Bounds
   readonly #ballast: Ballast
   /** The ballast was let go of, and nobody has tried again yet. */
   #hasGained = false
@@ -85,9 +89,7 @@ export class SqliteStore implements RunStore<Uint8Array> {
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options
-    const ballast = ballastBytes(options.maxBytes)
-    this.#bounds = boundsOf(options.maxBytes, ballast)
-    this.#ballast = new Ballast(`${options.path}.ballast`, ballast)
+    this.#ballast = new Ballast(`${options.path}.ballast`, ballastBytes(options.maxBytes))
   }
 
   /** Opens the store and begins a new epoch, durable before it returns. */
@@ -164,20 +166,27 @@ export class SqliteStore implements RunStore<Uint8Array> {
 
   lacksRoom(body: Uint8Array): boolean {
     // While a dictionary is wished for, its pages are made free as well: without it every group takes twice the room.
-    const wished = this.#in().sampler.due() ? DICTIONARY_PAGES : 0
-    return this.#freePages() < RESERVE_PAGES + wished + Math.ceil(body.length / PAGE_BYTES)
+    const wished = this.#in().sampler.due() ? DICTIONARY_BYTES : 0
+    return this.#freeBytes() < RESERVE_BYTES + wished + body.length
   }
 
-  #freePages(): number {
-    const { used, free, most } = this.#in().rows.pages()
-    return (this.isTight() ? 0 : most - used) + free
+  get releaseRuns(): number {
+    const { bounds } = this.#in()
+    const part = (bounds.maxPages * bounds.pageBytes) / RELEASED_PART
+    return Math.max(1, Math.min(MOST_RELEASED, Math.floor(part / GROUP_BYTES)))
+  }
+
+  #freeBytes(): number {
+    const { rows, bounds } = this.#in()
+    const { used, free, most } = rows.pages()
+    return ((this.isTight() ? 0 : most - used) + free) * bounds.pageBytes
   }
 
   /** @returns true when there is a new one, provided that the transaction commits */
   #renewDictionary(): boolean {
     const { sampler, dictionaries, epoch } = this.#in()
     const bytes = sampler.due()
-    if (!bytes || this.#freePages() < RESERVE_PAGES + DICTIONARY_PAGES) return false
+    if (!bytes || this.#freeBytes() < RESERVE_BYTES + DICTIONARY_BYTES) return false
     dictionaries.add(epoch, bytes)
     return true
   }
@@ -262,14 +271,15 @@ export class SqliteStore implements RunStore<Uint8Array> {
     const db = connect(path)
     try {
       checkSchema(db, path)
-      configure(db, this.#bounds)
+      const bounds = boundsOf(db, { maxBytes: this.#options.maxBytes, ballast: this.#ballast.target })
+      configure(db, bounds)
       migrate(db, () => this.#fillNew(db))
       const { nonce: store, is_open: wasOpen } = this.#checkOwner(db)
       const epoch = db.transaction(() => beginEpoch(db, this.#options.clock.wallMs())).immediate()
       const run = db.transaction((work: () => void) => work())
       const dictionaries = new Dictionaries(db, { key: this.#dataKey(), gateway: this.#options.gateway })
       db.transaction(() => dictionaries.prune()).immediate()
-      const parts = { rows: prepareRows(db), dictionaries, sampler: createSampler(), epoch }
+      const parts = { rows: prepareRows(db), dictionaries, sampler: createSampler(), epoch, bounds }
       this.#session = { db, ...parts, transact: (work) => run.immediate(work) }
       // In the file itself, not in the log: the next opening must know even when the log is gone.
       if (wasOpen === 0) db.pragma('wal_checkpoint(TRUNCATE)')
@@ -310,10 +320,10 @@ export class SqliteStore implements RunStore<Uint8Array> {
   /** A reader that stays in an old snapshot keeps the log from being emptied; then it is better to wait than to grow. */
   #keepLogShort(): void {
     const { path } = this.#options
-    const { db } = this.#in()
-    if (sizeOf(`${path}-wal`) <= this.#bounds.logBytes) return
+    const { db, bounds } = this.#in()
+    if (sizeOf(`${path}-wal`) <= bounds.logBytes) return
     db.pragma('wal_checkpoint(TRUNCATE)')
-    if (sizeOf(`${path}-wal`) <= this.#bounds.logBytes) return
+    if (sizeOf(`${path}-wal`) <= bounds.logBytes) return
     throw new BioTrakrError(`The log of the outbox ${path} is at its bound and another program is reading from it`, {
       code: 'OUTBOX_FULL',
       next: `End the program that has ${path} open`,
