@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { type SignedSite, sitePath, siteToSign } from '@biotrakr/shared'
+import { type SignedSite, sitePath, siteToSign, type TagId } from '@biotrakr/shared'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const publish = (tags: readonly string[], of = gateway) => {
   ensureSiteKey(keyFile)
-  return publishSite(join(folder, 'published'), of, { content: { siteMap, tags: [...tags], profiles: {} }, keyFile })
+  return publishSite(join(folder, 'published'), of, { content: { siteMap, tags: [...tags] as TagId[], profiles: {} }, keyFile })
 }
 const ask = (name: string, token: string, etag?: string) =>
   fetch(`${server.url}${sitePath(name)}`, {
