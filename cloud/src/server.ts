@@ -1,4 +1,5 @@
 import { BioTrakrError, type Clock, type Compression, type Pulse, type Random, type RoomId } from '@biotrakr/shared'
+import type { FastifyInstance } from 'fastify'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 
@@ -8,7 +9,7 @@ import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
 import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
 import { addApi } from './serve/api.ts'
 import { type Board, type BoardSource, createBoard } from './serve/board.ts'
-import { createGuard } from './serve/guard.ts'
+import { createGuard, type Guard } from './serve/guard.ts'
 import { createHealth, type DatabaseFacts } from './serve/health.ts'
 import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
 import { createServeMetrics } from './serve/metrics.ts'
@@ -134,10 +135,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   const guard = createGuard({ host, token, gatewayToken: siteToken })
   const server = createWebServer({ guard, health, metrics, isBusy: () => pool.waitingCount > MAX_WAITING, log })
   addApi(server, { reports: report, board, hub, roomName: rooms.name })
-  addReleases(server, { shelf: options.releases ?? { list: () => [] }, isWelcome, mayAsk: guard.isGateway })
-  const isWelcome = (name: string) => gateways.has(name)
-  const find = (name: string) => options.sites?.find(name)
-  addSites(server, { find, isWelcome, mayAsk: guard.isGateway })
+  addGatewayRoutes(server, options, { isWelcome: (name) => gateways.has(name), mayAsk: guard.isGateway })
   addPages(server, guard.cookieFor)
 
   await refresh.start()
@@ -163,6 +161,17 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
       log.info({ event: 'serve.stopped' }, 'server stopped')
     },
   }
+}
+
+interface GatewayRules {
+  readonly isWelcome: (gateway: string) => boolean
+  readonly mayAsk: Guard['isGateway']
+}
+
+/** What gateways fetch: the site they work with, and the release they bring themselves to. */
+function addGatewayRoutes(server: FastifyInstance, { sites, releases }: ServerOptions, rules: GatewayRules): void {
+  addSites(server, { find: (name) => sites?.find(name), ...rules })
+  addReleases(server, { shelf: releases ?? { list: () => [] }, ...rules })
 }
 
 /** From the live lane to the viewers: places by the board, alarms past it and at once. */

@@ -19,14 +19,25 @@ writeFileSync(join(folder, 'secret'), 'not for gateways')
 const packages = [{ name, architecture: 'amd64', nodeMajor: 20, bytes: content.length, sha256 }] as const
 const signed = { document: '{}', signature: 'x' }
 const server = fastify()
-addReleases(server, { list: () => [{ signed, folder, release: { packages } }] })
+const shelf = { list: () => [{ signed, folder, release: { packages } }] }
+const open = { isWelcome: (gateway: string) => gateway !== 'gw-blocked', mayAsk: () => true }
+addReleases(server, { shelf, ...open })
 const base = '/api/v1/gateways/gw-1/release'
 
 it('gives the newest release, and says when there is none', async () => {
   expect((await server.inject(base)).json()).toEqual(signed)
   const empty = fastify()
-  addReleases(empty, { list: () => [] })
+  addReleases(empty, { shelf: { list: () => [] }, ...open })
   expect((await empty.inject(base)).statusCode).toBe(404)
+})
+
+it('gives nothing to whoever does not speak for the gateway, nor to one that is blocked', async () => {
+  const closed = fastify()
+  addReleases(closed, { shelf, ...open, mayAsk: () => false })
+  for (const url of [base, `${base}/packages/${name}`]) {
+    expect((await closed.inject(url)).statusCode).toBe(401)
+    expect((await server.inject(url.replace('gw-1', 'gw-blocked'))).statusCode).toBe(404)
+  }
 })
 
 it('goes on from a byte of the same package, and gives the whole of another', async () => {

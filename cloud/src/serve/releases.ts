@@ -15,20 +15,32 @@ export interface ReleaseShelf {
   }[]
 }
 
+interface ReleasesParts {
+  readonly shelf: ReleaseShelf
+  /** Whether a gateway of this organisation is neither blocked nor retired. */
+  readonly isWelcome: (gateway: string) => boolean
+  /** Whether the request may speak for this gateway. */
+  readonly mayAsk: (request: FastifyRequest, gateway: string) => boolean
+}
+
 interface Params {
   readonly gateway: string
   readonly name: string
 }
 
 /** The newest release and its packages, for gateways. A package may be asked for from a byte on. */
-export function addReleases(server: FastifyInstance, shelf: ReleaseShelf): void {
-  server.get<{ Params: Pick<Params, 'gateway'> }>('/api/v1/gateways/:gateway/release', async (_request, reply) => {
-    const newest = shelf.list()[0]
+export function addReleases(server: FastifyInstance, { shelf, isWelcome, mayAsk }: ReleasesParts): void {
+  server.get<{ Params: Pick<Params, 'gateway'> }>('/api/v1/gateways/:gateway/release', async (request, reply) => {
+    const { gateway } = request.params
+    if (!mayAsk(request, gateway)) return sendProblem(reply, 'unauthenticated')
+    const newest = isWelcome(gateway) ? shelf.list()[0] : undefined
     return newest ? reply.send(newest.signed) : sendProblem(reply, 'not-found', { detail: 'There is no release yet.' })
   })
 
   server.get<{ Params: Params }>('/api/v1/gateways/:gateway/release/packages/:name', async (request, reply) => {
-    const { name } = request.params
+    const { gateway, name } = request.params
+    if (!mayAsk(request, gateway)) return sendProblem(reply, 'unauthenticated')
+    if (!isWelcome(gateway)) return sendProblem(reply, 'not-found')
     // Only what a document names is opened, so no name can lead elsewhere.
     for (const { folder, release } of shelf.list()) {
       const found = release.packages.find((one) => one.name === name)
