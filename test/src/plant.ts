@@ -53,10 +53,7 @@ export interface Plant {
   /** Writes an agent's configuration for this plant. @returns its path */
   agentConfig(parts: AgentConfigParts): string
   /** Starts a `biotrakr` or `biotrakr-cloud` process under supervision; it serves once `port` answers /health. */
-  startProgram(
-    name: string,
-    program: { bundle: 'agent' | 'cloud'; words: readonly string[]; port: number },
-  ): Promise<void>
+  startProgram(name: string, program: Program): Promise<void>
   /** Starts `biotrakr-cloud serve`. @returns its address */
   serve(): Promise<string>
   /** Sends a signal to a supervised process. @returns false when it is not running just now */
@@ -111,7 +108,7 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
       const config = { gateway, dataDir: folder.at('agent'), siteMap: map, tags, broker: access, ...settings }
       return folder.write('config/agent.yaml', JSON.stringify(config))
     },
-    startProgram: (name, { bundle, words, port }) => start(programSpec(folder, name, { bundle, words, port })),
+    startProgram: (name, program) => start(programSpec(folder, name, program)),
     async serve() {
       const { serve } = writeConfigs(webPort)
       await plant.startProgram('serve', { bundle: 'cloud', words: ['serve', '--config', serve], port: webPort })
@@ -172,14 +169,16 @@ interface Program {
   readonly bundle: 'agent' | 'cloud'
   readonly words: readonly string[]
   readonly port: number
+  /** Options of node itself. */
+  readonly flags?: readonly string[]
 }
 
-function programSpec(folder: Plant['folder'], name: string, { bundle, words, port }: Program): ChildSpec {
+function programSpec(folder: Plant['folder'], name: string, { bundle, words, port, flags = [] }: Program): ChildSpec {
   const { args, env } = nodeProgram(bundle, words)
   return {
     name,
     command: process.execPath,
-    args,
+    args: [...flags, ...args],
     env,
     cwd: productRoot,
     logFile: folder.at('log', `${name}.log`),
