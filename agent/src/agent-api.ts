@@ -13,7 +13,11 @@ import { createPageAnswer } from './upkeep/status-page.ts'
 import { createWindowStream } from './upkeep/window-stream.ts'
 
 interface AgentApiParts {
-  readonly config: Pick<AgentConfig, 'api' | 'dataDir' | 'tags'>
+  readonly config: Pick<AgentConfig, 'api' | 'dataDir'>
+  /** Tags of the site: it may change while the agent runs. */
+  readonly knownTags: () => number
+  /** Tags that are followed at once. */
+  readonly maxTags: number
   readonly clock: Clock
   readonly eventClock: Clock
   readonly health: () => HealthWithMasked
@@ -39,10 +43,19 @@ const MAX_LIVE = 8
 const HEARD_MS = 60_000
 
 /** The agent's own API with what it shows: the status of the box, and the newest of its tags. */
-export function createAgentApi({ config, clock, eventClock, health, metrics, explain }: AgentApiParts): AgentApi {
-  const { api, dataDir, tags } = config
-  const board = new LiveBoard(tags.length)
-  const view = createStatusView({ knownTags: tags.length, wallMs: clock.wallMs, monoMs: clock.monoMs })
+export function createAgentApi({
+  config,
+  knownTags,
+  maxTags,
+  clock,
+  eventClock,
+  health,
+  metrics,
+  explain,
+}: AgentApiParts): AgentApi {
+  const { api, dataDir } = config
+  const board = new LiveBoard(maxTags)
+  const view = createStatusView({ knownTags, wallMs: clock.wallMs, monoMs: clock.monoMs })
   const showStatus = () => view.show(health(), board.heardSince(eventClock.wallMs() - HEARD_MS))
   const status = createEventStream({
     maxListeners: MAX_PAGES,

@@ -104,6 +104,8 @@ export class Agent {
     const metrics = createMetrics(figures(() => this.health()))
     this.#api = createAgentApi({
       config,
+      knownTags: () => this.#config.tags.length,
+      maxTags: pipelineSettings(config).maxTags,
       clock,
       eventClock,
       health: () => this.health(),

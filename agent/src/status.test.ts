@@ -25,7 +25,7 @@ function healthAt({ records = 0, reports = 0, outbox = {}, sources = [] as objec
 
 function viewAt() {
   let nowMs = 0
-  const view = createStatusView({ knownTags: 5, wallMs: () => 1_000_000 + nowMs, monoMs: () => nowMs })
+  const view = createStatusView({ knownTags: () => 5, wallMs: () => 1_000_000 + nowMs, monoMs: () => nowMs })
   const after = (ms: number, health: Health) => {
     nowMs += ms
     view.sample(health)

@@ -63,7 +63,7 @@ export interface StatusView {
 }
 
 interface StatusOptions {
-  readonly knownTags: number
+  readonly knownTags: () => number
   readonly wallMs: () => number
   readonly monoMs: () => number
 }
@@ -97,7 +97,7 @@ export function createStatusView({ knownTags, wallMs, monoMs }: StatusOptions): 
         problems,
         readingsRate: recent.perSecond('readings'),
         answersRate: recent.perSecond('fixes'),
-        tags: { heard: heardTags, known: knownTags },
+        tags: { heard: heardTags, known: knownTags() },
         adapters: sources.flatMap(({ adapters = [] }) => adapters).map((adapter) => adapterLine(adapter, recent)),
         sources: sources.filter(isShown).map((source) => sourceLine(source, recent)),
         buffer: bufferLine(health, records.perSecond('records', ENOUGH_MS)),

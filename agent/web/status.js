@@ -311,7 +311,7 @@ function showTags() {
     byId('live-note').hidden = true
     byId('places-card').hidden = false
   }
-  follow('/live', { onOpen, onLost: () => undefined })
+  void follow('/live', { onOpen, onLost: () => undefined })
 }
 
 signIn.addEventListener('submit', (event) => {
@@ -321,7 +321,7 @@ signIn.addEventListener('submit', (event) => {
   tokenField.value = ''
 })
 byId('show-live').addEventListener('click', showTags)
-follow('/status', {
+void follow('/status', {
   onOpen: () => {
     if (token !== '') showTags()
   },

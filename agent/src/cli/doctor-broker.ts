@@ -4,6 +4,7 @@ import { askAgent } from '../api-client.ts'
 import { brokerAccessOf } from '../broker-access.ts'
 import { isOver, probeWay } from '../broker-probe.ts'
 import { ownCertificate, probeSignIn } from '../broker-sign-in.ts'
+import { askCentre } from '../centre-probe.ts'
 import type { AgentConfig } from '../config.ts'
 import { machineTime } from '../machine-time.ts'
 import { systemClock } from '../system-clock.ts'
@@ -29,6 +30,17 @@ export const checkBroker: Check = async ({ config, nowMs, isAgentRunning }) => {
     return [...own, ...way, ...signIn]
   } catch (error) {
     return [{ check: 'broker', state: 'fail', ...told(error) }]
+  }
+}
+
+/** The centre's own server, where sites come from. */
+export const checkCentre: Check = async ({ config }) => {
+  if (config?.centre === undefined) return []
+  const check = 'centre: site'
+  try {
+    return [{ check, state: 'ok', meaning: `${await askCentre(config)} answers` }]
+  } catch (error) {
+    return [{ check, state: 'fail', ...told(error) }]
   }
 }
 

@@ -95,8 +95,15 @@ function nearest(folder: string): string {
 }
 
 /** A secret that others can read is none. */
-function secretsOf({ dataDir, outbox, broker, api }: AgentConfig): Finding[] {
-  const files = [outbox.keyFile, apiTokenFile(dataDir), broker.passwordFile, broker.keyFile, api.keyFile]
+function secretsOf({ dataDir, outbox, broker, api, centre }: AgentConfig): Finding[] {
+  const files = [
+    outbox.keyFile,
+    apiTokenFile(dataDir),
+    broker.passwordFile,
+    broker.keyFile,
+    api.keyFile,
+    centre?.tokenFile,
+  ]
   return files.flatMap((file): Finding[] => {
     if (file === undefined || !existsSync(file) || (statSync(file).mode & 0o077) === 0) return []
     const meaning = 'other users of this machine can read it; the agent refuses to start'

@@ -4,7 +4,7 @@ import { type AgentConfig, readConfig } from '../config.ts'
 import { createBluetoothKernel } from '../sources.ts'
 import { isAgentRunning } from '../survey-ear.ts'
 import { systemClock } from '../system-clock.ts'
-import { checkBroker } from './doctor-broker.ts'
+import { checkBroker, checkCentre } from './doctor-broker.ts'
 import {
   type Check,
   checkAdapters,
@@ -44,6 +44,7 @@ const CHECKS: readonly Check[] = [
   checkApiCertificate,
   checkStore,
   checkBroker,
+  checkCentre,
 ]
 
 const EXIT_CODES = `
