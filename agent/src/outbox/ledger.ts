@@ -30,6 +30,9 @@ const RANKED_TAGS = 20_000
 /** Transactions that one flush may spend on making room, before records wait in memory for the next. */
 const ROUNDS = 8
 
+/** Until the store could be opened there is no epoch: nothing has a number, and nothing is sent. */
+const NOT_OPENED: Opened = { store: '', epoch: { counter: 0, nonce: '0'.repeat(16) }, marks: [] }
+
 export interface LedgerOptions {
   readonly gateway: GatewayId
   readonly clock: Pick<Clock, 'wallMs'>
@@ -72,13 +75,18 @@ export class Ledger<Body> implements Outbox {
   #committedFixes = 0
   #strayAcks = 0
 
-  constructor(store: RunStore<Body>, opened: Opened, options: LedgerOptions) {
+  /** Begins with the fault that kept the store from being opened, when that is what is given. */
+  constructor(store: RunStore<Body>, start: Opened | Omit<OutboxFault, 'sinceMs'>, options: LedgerOptions) {
     this.#store = store
     this.#options = options
-    this.#opened = opened
     this.#marks = new Map()
     this.#saved = this.#marks
-    this.#begin(opened)
+    this.#opened = NOT_OPENED
+    if ('epoch' in start) this.#begin(start)
+    else {
+      this.#isSick = true
+      this.#wait(start)
+    }
   }
 
   append(record: LedgerRecord): void {

@@ -39,7 +39,7 @@ export interface OutboxFault {
 export interface OutboxStatus {
   /** Epoch of this opening. */
   readonly epoch: string
-  /** Nonce of the store, the same for its whole life; `hello` carries it. */
+  /** Nonce of the store, the same for its whole life; `hello` carries it. Empty until the store could be opened. */
   readonly store: string
   /** Sequence numbers held, acknowledged ones in their grace time included. */
   readonly records: number

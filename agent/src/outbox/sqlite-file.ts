@@ -94,6 +94,8 @@ export function configure(db: Database, { pageBytes, checkpointPages, maxPages }
  */
 export function lock(path: string): Database {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // SQLite has one code for all reasons why a file cannot be made; the system tells a read-only disk from a wrong path.
+  closeSync(openSync(`${path}.lock`, 'a', 0o600))
   const holder = new Sqlite(`${path}.lock`, { timeout: 0 })
   try {
     holder.pragma('locking_mode = EXCLUSIVE')
@@ -155,4 +157,13 @@ export function isPassing(error: unknown): boolean {
 /** Of these the ones after which an open file is not to be trusted, because the disk may be another one when it is back. */
 export function isDiskFault(error: unknown): boolean {
   return error instanceof Sqlite.SqliteError && /^SQLITE_(?:IOERR|READONLY|CANTOPEN|PROTOCOL)/.test(error.code)
+}
+
+const DISK_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'])
+
+/** The disk is full, read-only or failing, whichever step found out: not a wrong path or a missing right. */
+export function isDiskTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof Sqlite.SqliteError) return /^SQLITE_(?:FULL|IOERR|READONLY)/.test(error.code)
+  return ('code' in error && DISK_ERRORS.has(String(error.code))) || isDiskTrouble(error.cause)
 }

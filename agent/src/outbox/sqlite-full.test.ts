@@ -9,6 +9,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -248,6 +249,95 @@ describe('a full disk', { timeout: 120_000 }, () => {
       })
     },
   )
+})
+
+describe('a start on a disk that takes nothing', { timeout: 120_000 }, () => {
+  const itMounts = it.skipIf(!canMount && process.env['BIOTRAKR_REQUIRE_ALL'] !== '1')
+
+  function onDisk(work: (mount: string) => void): void {
+    const mount = join(folder, 'disk')
+    mkdirSync(mount)
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', mount])
+    try {
+      work(mount)
+      outbox?.close()
+      outbox = undefined
+    } finally {
+      execFileSync('/bin/umount', ['-l', mount])
+    }
+  }
+
+  function withRecords(mount: string, maxBytes = optionsIn(mount).maxBytes): void {
+    const before = open({ ...optionsIn(mount), maxBytes })
+    for (const i of range(0, 300)) before.append(fixAt(i))
+    before.close()
+  }
+
+  function fill(mount: string): void {
+    const file = openSync(join(mount, 'other-program'), 'w')
+    for (const size of [65_536, 4096]) {
+      try {
+        for (;;) writeSync(file, Buffer.alloc(size))
+      } catch {}
+    }
+    closeSync(file)
+  }
+
+  /** Begins in memory, waits, and stores everything once `mend` has been called. */
+  function outlives(mount: string, mend: () => void, old: number): void {
+    const box = open({ ...optionsIn(mount) })
+    expect(box.status()).toMatchObject({ store: '', fault: { code: 'OUTBOX_FULL' }, records: 0 })
+    for (const i of range(300, 450)) box.append(fixAt(i))
+    box.flush()
+    expect(box.peek(undefined, { records: 10 })).toBeUndefined()
+    expect(box.held()).toEqual([])
+    expect(box.status()).toMatchObject({ open: 450, fault: { code: 'OUTBOX_FULL' }, evicted: 0 })
+    mend()
+    box.flush()
+    expect(box.status()).toMatchObject({ open: 0, fault: undefined, evicted: 0, corrupt: 0, damaged: [] })
+    expect(box.status().store).not.toBe('')
+    expect(readAll(box).map(({ record }) => record)).toEqual([...range(0, old), ...range(300, 450)].map(fixAt))
+  }
+
+  itMounts(`that is read-only goes on from memory, and stores when it can be written${needsMount}`, () => {
+    onDisk((mount) => {
+      withRecords(mount)
+      execFileSync('/bin/mount', ['-o', 'remount,ro', mount])
+      outlives(mount, () => execFileSync('/bin/mount', ['-o', 'remount,rw', mount]), 300)
+    })
+  })
+
+  itMounts(`that is full to the last byte goes on from memory, and stores when it has room${needsMount}`, () => {
+    onDisk((mount) => {
+      withRecords(mount)
+      rmSync(`${optionsIn(mount).path}.ballast`)
+      fill(mount)
+      outlives(mount, () => rmSync(join(mount, 'other-program')), 300)
+    })
+  })
+
+  itMounts(`that is full begins a store, its key included, as soon as it has room${needsMount}`, () => {
+    onDisk((mount) => {
+      fill(mount)
+      outlives(mount, () => rmSync(join(mount, 'other-program')), 0)
+    })
+  })
+
+  itMounts(`that is full takes the ballast's place for the new epoch${needsMount}`, () => {
+    onDisk((mount) => {
+      const maxBytes = 64 * 1024 * 1024
+      withRecords(mount, maxBytes)
+      fill(mount)
+      expect(open({ ...optionsIn(mount), maxBytes }).status()).toMatchObject({ records: 300, fault: undefined })
+    })
+  })
+
+  it('says plainly that a path is wrong, and does not begin', () => {
+    writeFileSync(join(folder, 'file'), '')
+    expect(() => open({ path: join(folder, 'file', 'outbox.db') })).toThrow(
+      expect.objectContaining({ code: 'OUTBOX_OPEN' }),
+    )
+  })
 })
 
 describe('a disk that fails', { timeout: 120_000 }, () => {

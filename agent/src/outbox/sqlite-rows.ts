@@ -1,4 +1,6 @@
-import { GAP_REASON, type GapReason } from '@biotrakr/shared'
+import { randomBytes } from 'node:crypto'
+
+import { type Epoch, GAP_REASON, type GapReason } from '@biotrakr/shared'
 import type { Database } from 'better-sqlite3'
 
 import { NO_RANKS, type RankCounts } from './rank.ts'
@@ -72,6 +74,21 @@ function ranksOf(row: Omit<RunRow, 'body'>): RankCounts {
 function toColumns(run: NewRun) {
   const gap = run.gap === undefined ? null : GAP_REASON[run.gap]
   return { ...run, gap }
+}
+
+/** Epochs of which nothing is held any more stay in the books for this many openings. */
+const KEPT_EPOCHS = 1000
+
+/** The counter never goes back while the store lives; the nonce tells a restored image from the original. */
+export function beginEpoch(db: Database, nowMs: number): Epoch {
+  const counter =
+    db.prepare<[], number>('UPDATE store SET counter = counter + 1, is_open = 1 RETURNING counter').pluck().get() ?? 0
+  db.prepare(
+    `DELETE FROM epoch WHERE (last = 0 OR counter < ?) AND NOT EXISTS (SELECT 1 FROM run WHERE run.epoch = epoch.counter)`,
+  ).run(counter - KEPT_EPOCHS)
+  const nonce = randomBytes(8).toString('hex')
+  db.prepare('INSERT INTO epoch (counter, nonce, opened_ms) VALUES (?, ?, ?)').run(counter, nonce, Math.floor(nowMs))
+  return { counter, nonce }
 }
 
 /** Every epoch in order of opening. `first` is the lowest sequence number that still has a row. */

@@ -28,6 +28,7 @@ import {
   connect,
   isDamage,
   isDiskFault,
+  isDiskTrouble,
   isFresh,
   isFull,
   isPassing,
@@ -35,7 +36,7 @@ import {
   putAside,
   sizeOf,
 } from './sqlite-file.ts'
-import { prepareRows, type Rows, readMarks, type StoreRow } from './sqlite-rows.ts'
+import { beginEpoch, prepareRows, type Rows, readMarks, type StoreRow } from './sqlite-rows.ts'
 import { checkSchema, migrate } from './sqlite-schema.ts'
 
 /** Kept free for small writes that must always succeed: marks, gaps, the epoch of the next opening. */
@@ -47,8 +48,6 @@ const MOST_RELEASED = 64
 /** And at most this part of the store, when groups have the usual size. */
 const RELEASED_PART = 64
 const GROUP_BYTES = 2048
-/** Epochs of which nothing is held any more stay in the books for this many openings. */
-const KEPT_EPOCHS = 1000
 
 export interface SqliteStoreOptions {
   readonly path: string
@@ -94,6 +93,16 @@ export class SqliteStore implements RunStore<Uint8Array> {
 
   /** Opens the store and begins a new epoch, durable before it returns. */
   open(): Opened {
+    try {
+      return this.#tryOpen()
+    } catch (error) {
+      // An epoch is a few pages: on a full disk they take the place of the ballast.
+      if (isDiskTrouble(error) && this.#ballast.drop()) return this.#tryOpen()
+      throw error
+    }
+  }
+
+  #tryOpen(): Opened {
     const { path, keyFile } = this.#options
     try {
       this.#lock = lock(path)
@@ -233,7 +242,10 @@ export class SqliteStore implements RunStore<Uint8Array> {
       return { kind: 'again' }
     }
     if (error instanceof BioTrakrError && error.code === 'OUTBOX_FULL') {
-      return { kind: 'waits', fault: { code: error.code, detail: error.message, next: error.next } }
+      return {
+        kind: this.#session ? 'waits' : 'sick',
+        fault: { code: error.code, detail: error.message, next: error.next },
+      }
     }
     const isClosed = error instanceof BioTrakrError && this.#key !== undefined && this.#session === undefined
     if (!isPassing(error) && !isClosed) return { kind: 'bug' }
@@ -365,22 +377,11 @@ function closedError(path: string): BioTrakrError {
   return new BioTrakrError(`The outbox ${path} is closed`, { code: 'OUTBOX_OPEN', next: 'Restart the agent' })
 }
 
-/** The counter never goes back while the store lives; the nonce tells a restored image from the original. */
-function beginEpoch(db: Database, nowMs: number): Epoch {
-  const counter =
-    db.prepare<[], number>('UPDATE store SET counter = counter + 1, is_open = 1 RETURNING counter').pluck().get() ?? 0
-  db.prepare(
-    `DELETE FROM epoch WHERE (last = 0 OR counter < ?) AND NOT EXISTS (SELECT 1 FROM run WHERE run.epoch = epoch.counter)`,
-  ).run(counter - KEPT_EPOCHS)
-  const nonce = randomBytes(8).toString('hex')
-  db.prepare('INSERT INTO epoch (counter, nonce, opened_ms) VALUES (?, ?, ?)').run(counter, nonce, Math.floor(nowMs))
-  return { counter, nonce }
-}
-
 function openError(path: string, error: unknown): BioTrakrError {
-  if (error instanceof BioTrakrError) return error
-  return new BioTrakrError(`Cannot open the outbox ${path}`, {
-    code: isPassing(error) ? 'OUTBOX_FULL' : 'OUTBOX_OPEN',
+  if (error instanceof BioTrakrError && !isDiskTrouble(error)) return error
+  const reason = error instanceof Error ? `: ${error.message}` : ''
+  return new BioTrakrError(`Cannot open the outbox ${path}${reason}`, {
+    code: isPassing(error) || isDiskTrouble(error) ? 'OUTBOX_FULL' : 'OUTBOX_OPEN',
     cause: error,
     next: 'Check free space on its disk and who may write to its folder',
   })

@@ -88,6 +88,8 @@ export function createSync(options: SyncOptions): Sync {
 type Stage = 'connecting' | 'greeting' | 'open' | 'refused' | 'denied' | 'stopped'
 
 const SILENCE_MS = 30_000
+/** How soon a store that could not be opened is asked for again. */
+const STORE_RETRY_MS = 1_000
 const SLOW_RETRY_MS = 60_000
 /** How long a box stays away that the centre takes for the second one of its name: each visit throws the first one out. */
 const TWIN_AWAY_MS = 600_000
@@ -299,8 +301,14 @@ class Uplink implements Sync {
   #greet(): void {
     if (this.#stage === 'stopped') return
     this.#pause('greeting')
+    const { outbox, clock } = this.#options
+    // A store that its disk does not let open has no nonce and no epoch to greet with.
+    if (outbox.status().store === '') {
+      this.#slowRetry = clock.after(STORE_RETRY_MS, () => this.#greet())
+      return
+    }
     this.#silence.ask()
-    this.#greeter.begin(this.#options.outbox.held())
+    this.#greeter.begin(outbox.held())
   }
 
   #sendHello(epochs: Hello['epochs']): void {
