@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -15,6 +14,7 @@ import { apiToken } from './api-token.ts'
 import { createWardSource } from './cli/ward-source.ts'
 import { type AgentConfig, readConfig } from './config.ts'
 import { isAgentRunning } from './survey-ear.ts'
+import { createTestAuthority } from './sync/test-certificates.ts'
 import { systemClock } from './system-clock.ts'
 
 const CHROMIUM = '/usr/bin/chromium'
@@ -154,11 +154,9 @@ describe.skipIf(skip)(`the status page in a real browser (skipped without ${CHRO
   })
 
   it('asks for the token first where other machines can connect, over TLS', { timeout: FRESH_MS * 2 }, async () => {
-    const [certFile, keyFile] = [join(dir, 'api.pem'), join(dir, 'api.key')]
-    const subject = ['-subj', '/CN=gateway.example', '-addext', 'subjectAltName=DNS:gateway.example']
-    const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-    execFileSync('openssl', [...kind, ...subject, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' })
-    const wide = await startAgent(dir, 'ward-4', { host: '0.0.0.0', certFile, keyFile })
+    const authority = await createTestAuthority(dir)
+    const own = await authority.issue({ name: 'gateway.example', hosts: ['gateway.example'] })
+    const wide = await startAgent(dir, 'ward-4', { host: '0.0.0.0', ...own })
     try {
       await page.goto(url(wide.config, 'https'))
       await page.getByLabel('Access token').waitFor()
@@ -170,7 +168,7 @@ describe.skipIf(skip)(`the status page in a real browser (skipped without ${CHRO
         const answer = await context.request.get(`${url(wide.config, 'https')}${path}`)
         expect([path, answer.status()]).toEqual([path, 401])
       }
-      // Its own commands know the certificate, although it is of another name and signed by nobody.
+      // Its own commands know the certificate, although it is of another name and of an authority that they do not know.
       expect(await isAgentRunning(wide.config)).toBe(true)
     } finally {
       await wide.agent.stop({ flushMs: 0 })

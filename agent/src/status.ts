@@ -4,7 +4,7 @@ import type { HealthWithMasked } from './masked-health.ts'
 import { createRates, type Rates } from './rates.ts'
 
 /** What the status page shows: nothing of any tag. Times are wall milliseconds, rates per second. */
-export interface StatusDocument {
+interface StatusDocument {
   readonly gateway: string
   readonly software: string
   readonly atMs: number

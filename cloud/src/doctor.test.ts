@@ -20,6 +20,7 @@ import {
 import { skipWithoutMosquitto } from './ingest/test-broker.ts'
 import { createTestDatabase, type TestDatabase } from './upkeep/test-database.ts'
 
+const BROKER = 'mosquitto'
 const LOOKS = [lookAtPolicies, lookAtRoles, lookAtRights]
 const troubles = (found: readonly Finding[]) => found.filter(({ state }) => state !== 'ok')
 const byCheck = (found: readonly Finding[], check: string) => found.filter((finding) => finding.check === check)
@@ -182,7 +183,7 @@ describe.skipIf(skipWithoutMosquitto)(`biotrakr-cloud doctor at a real broker${w
     const port = await freePort()
     const file = join(folder, 'mosquitto.conf')
     writeFileSync(file, [`listener ${port} 127.0.0.1`, 'log_type none', ...lines, ''].join('\n'))
-    const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' })
+    const child = spawn(BROKER, ['-c', file], { stdio: 'ignore' })
     try {
       await expect.poll(() => isOpen(port), { timeout: 5_000 }).toBe(true)
       const user = password === undefined ? {} : { username: 'ingester', password }

@@ -27,7 +27,7 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '::1'])
 /** What a browser says of a request that its own page, or the address line, made (w3.org/TR/fetch-metadata). */
 const OWN_SITE = new Set(['same-origin', 'none'])
 
-export const isLoopback = (host: string): boolean => LOOPBACK.has(plainHost(host))
+const isLoopback = (host: string): boolean => LOOPBACK.has(plainHost(host))
 
 /** An IPv6 address without the brackets that it has in a URL. */
 export const plainHost = (host: string): string => host.replace(/^\[|\]$/g, '')
@@ -65,7 +65,7 @@ function hostnameOf(host: string | undefined): string {
 }
 
 /** Takes the same time wherever the two differ. */
-export function isSame(given: string, wanted: string): boolean {
+function isSame(given: string, wanted: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
