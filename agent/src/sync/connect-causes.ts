@@ -131,7 +131,7 @@ function ownExpired(time: KnownTime | undefined): Cause {
   }
   const day = dayOf({ nowMs: ownMs })
   if (ownMs <= time.nowMs) {
-    const message = `this gateway's certificate expired on ${day}`
+    const message = `this gateway's certificate has expired: it was good until ${day}`
     return { message, next: `It is renewed as soon as the centre answers. ${OWN_CERTIFICATE} The data is kept.` }
   }
   return {
