@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createWeb } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
@@ -17,6 +18,8 @@ import { systemClock as clock } from './system-clock.ts'
 const gateway = 'gw-test' as GatewayId
 const isMissing = !hasMosquitto && !mustHaveAll
 const why = isMissing ? ' (skipped: mosquitto is not installed)' : ''
+/** Comes with mosquitto. */
+const PASSWORDS = 'mosquitto_passwd'
 const OWN_TREE = [`pattern write ${aclPatterns.gatewayWrite}`, `pattern read ${aclPatterns.gatewayRead}`]
 
 const short = (layers: readonly Layer[]) => layers.map(({ check, state }) => `${check}: ${state}`)
@@ -153,10 +156,14 @@ describe.skipIf(isMissing)(`the way to a real broker${why}`, () => {
   })
 
   it('says that the password is wrong', async () => {
-    const broker = await startMosquitto(['allow_anonymous false'])
+    const file = join(dir, 'passwords')
+    execFileSync(PASSWORDS, ['-b', '-c', file, gateway, 'right'])
+    const broker = await startMosquitto(['allow_anonymous false', `password_file ${file}`])
     brokers.push(broker)
-    const [layer] = await signIn({ url: broker.url, password: 'wrong' })
-    expect(layer).toMatchObject({ state: 'fail', mend: expect.stringContaining('password file') })
+    const [refused] = await signIn({ url: broker.url, password: 'wrong' })
+    expect(refused).toMatchObject({ state: 'fail', mend: expect.stringContaining('password file') })
+    const [taken] = await signIn({ url: broker.url, password: 'right' })
+    expect(taken).toMatchObject({ state: 'ok' })
   })
 
   it('looks at the certificate of this gateway itself: dates, name and key', async () => {
