@@ -5,13 +5,14 @@ import { connectClient, createPool, type DatabaseOptions, databaseError } from '
 export { registerGateway, revokeGateway, storeCode } from './record/gateway-identity.ts'
 /** What the operator does by hand: the commands and the launcher reach it here. */
 export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
-export { retryQuarantine } from './record/replay.ts'
 export { registeredTags } from './record/registered-tags.ts'
+export { retryQuarantine } from './record/replay.ts'
 export { applySite } from './record/site-apply.ts'
 export { parseSiteFile } from './record/site-file.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
 export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-files.ts'
 export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
+export { setPassword } from './upkeep/logins.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
 
 /** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */

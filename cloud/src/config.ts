@@ -72,8 +72,10 @@ const configSchema = z
     /** Slug of the organisation that `serve` shows. */
     org: z.string().min(1).max(64).optional(),
     serve: serveSchema.prefault({}),
-    /** Port on 127.0.0.1 where `ingest` answers /health and /metrics; 0 = any free one. */
-    ingest: z.strictObject({ port: z.int().min(0).max(65_535).default(9471) }).prefault({}),
+    /** Where `ingest` answers /health and /metrics, which name no tag and no person; port 0 = any free one. */
+    ingest: z
+      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65_535).default(9471) })
+      .prefault({}),
     /** Needed by `site publish` and `site key`; `serve` gets the folder alone. */
     sites: z.strictObject({ publishedFolder: path, keyFile: path }).optional(),
     /** Needed by `enroll`. */

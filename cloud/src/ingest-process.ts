@@ -7,7 +7,8 @@ import { startProbeServer } from './upkeep/probe-server.ts'
 
 interface IngestProcessOptions extends Omit<IngesterOptions, 'pool'> {
   readonly database: DatabaseOptions
-  /** Port on 127.0.0.1 for /health and /metrics; 0 = any free one. */
+  /** Address and port for /health and /metrics: 127.0.0.1 unless told; 0 = any free port. */
+  readonly host?: string
   readonly port: number
 }
 
@@ -25,7 +26,7 @@ const CONNECTIONS = 4
  * @throws BioTrakrError DATABASE_UNREACHABLE, DATABASE_PRIVILEGE or PORT_IN_USE
  */
 export async function startIngestProcess(options: IngestProcessOptions): Promise<IngestProcess> {
-  const { database, port, log } = options
+  const { database, host, port, log } = options
   const onIdleError = (error: Error) =>
     log.warn({ event: 'ingest.connection_lost', reason: error.message }, 'a database connection was lost')
   const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
@@ -40,7 +41,12 @@ export async function startIngestProcess(options: IngestProcessOptions): Promise
     const status = ingester.status()
     return { ok: status.broker.state === 'up' && status.database.breaker === 'closed', ...status }
   }
-  const probe = await startProbeServer({ port, health, metrics: () => ingester.metrics.metrics() })
+  const probe = await startProbeServer({
+    ...(host && { host }),
+    port,
+    health,
+    metrics: () => ingester.metrics.metrics(),
+  })
   ingester.start()
   log.info({ event: 'ingest.started', probe: probe.server.address() }, 'ingester started')
   return {

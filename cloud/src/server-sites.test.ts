@@ -35,7 +35,10 @@ afterAll(async () => {
 
 const publish = (tags: readonly string[], of = gateway) => {
   ensureSiteKey(keyFile)
-  return publishSite(join(folder, 'published'), of, { content: { siteMap, tags: [...tags] as TagId[], profiles: {} }, keyFile })
+  return publishSite(join(folder, 'published'), of, {
+    content: { siteMap, tags: [...tags] as TagId[], profiles: {} },
+    keyFile,
+  })
 }
 const ask = (name: string, token: string, etag?: string) =>
   fetch(`${server.url}${sitePath(name)}`, {

@@ -1,5 +1,23 @@
-import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import {
@@ -40,7 +58,11 @@ export function publishSite(
 ): Published {
   const before = readPublished(folder, gateway)
   const whole = (version: number) =>
-    parseWhole(publishedSiteSchema, { format: 1, gateway, version, ...content }, { origin: 'The site', code: 'SITE_INVALID', next: NEXT })
+    parseWhole(
+      publishedSiteSchema,
+      { format: 1, gateway, version, ...content },
+      { origin: 'The site', code: 'SITE_INVALID', next: NEXT },
+    )
   if (before && JSON.stringify(whole(before.version)) === JSON.stringify(before)) {
     return { version: before.version, isNew: false }
   }
@@ -55,7 +77,11 @@ export function publishSite(
 function readPublished(folder: string, gateway: GatewayId): PublishedSite | undefined {
   const file = fileOf(folder, gateway)
   if (!existsSync(file)) return undefined
-  const how = { origin: file, code: 'SITE_INVALID', next: `Move it away and publish again; versions go on from 1 then.` } as const
+  const how = {
+    origin: file,
+    code: 'SITE_INVALID',
+    next: `Move it away and publish again; versions go on from 1 then.`,
+  } as const
   const { document } = parseWhole(signedSiteSchema, JSON.parse(readFileSync(file, 'utf8')), how)
   return parseWhole(publishedSiteSchema, JSON.parse(document), how)
 }

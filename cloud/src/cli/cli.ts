@@ -7,6 +7,7 @@ import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
 import { runEnroll } from './enroll.ts'
 import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './gateways.ts'
 import { runIngest } from './ingest.ts'
+import { addInit } from './init.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { addRelease, listReleases } from './release.ts'
@@ -28,6 +29,7 @@ function program(): Command {
     .description('The BioTrakr centre: takes batches from gateways, keeps the history, serves it.')
     .version(softwareVersion)
     .addHelpText('after', EXIT_CODES)
+  addInit(cloud)
   addMigrate(cloud)
   addIngest(cloud)
   addServe(cloud)
@@ -59,7 +61,9 @@ function withJson(command: Command): Command {
 
 function addMigrate(cloud: Command): void {
   const group = cloud.command('migrate').description('bring the database schema up to date (as its owner)')
-  withConfig(group.command('deploy', { isDefault: true }).description('apply what is pending')).action(runMigrations)
+  withConfig(group.command('deploy', { isDefault: true }).description('apply what is pending'))
+    .option('--login <login=file...>', 'then set the passwords of these logins from files, as SCRAM verifiers', [])
+    .action(runMigrations)
   withJson(withConfig(group.command('status').description('say which migrations are applied'))).action(showMigrations)
 }
 

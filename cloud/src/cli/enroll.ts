@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { databaseAccess } from '../access.ts'
 import { type CloudConfig, readConfig } from '../config.ts'
 import { startEnrolment } from '../enrolment.ts'
+import { createService } from '../service.ts'
 import { systemClock } from '../system-clock.ts'
 import { askedToStop } from './stop.ts'
 
@@ -15,14 +16,18 @@ interface EnrollOptions {
 /** `biotrakr-cloud enroll`: until told to stop. */
 export async function runEnroll({ config: file, stopOnStdinEnd }: EnrollOptions): Promise<void> {
   const config = readConfig(file)
-  const service = await startEnrolment({
+  const log = pino({ name: 'biotrakr-enroll', level: config.log.level })
+  const enrolment = await startEnrolment({
     ...enrollSection(file),
     database: databaseAccess(config, 'biotrakr-enroll'),
     clock: systemClock,
-    log: pino({ name: 'biotrakr-enroll', level: config.log.level }),
+    log,
   })
+  const service = createService({ clock: systemClock, log, pulses: [], env: process.env, pid: process.pid })
+  service.started()
   await askedToStop(stopOnStdinEnd)
-  await service.stop()
+  service.stopping()
+  await enrolment.stop()
 }
 
 /** @throws BioTrakrError CONFIG_INVALID where the file has no such section */

@@ -24,6 +24,7 @@ export async function runIngest({ config: file, stopOnStdinEnd }: IngestOptions)
     database: databaseAccess(config, 'biotrakr-ingest'),
     broker: brokerAccess(config),
     instance: `ingester-${hostname().slice(0, 40)}-${randomBytes(4).toString('hex')}`,
+    host: config.ingest.host,
     port: config.ingest.port,
     clock: systemClock,
     random: Math.random,

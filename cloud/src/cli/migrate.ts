@@ -1,18 +1,37 @@
+import { BioTrakrError } from '@biotrakr/shared'
 import { pino } from 'pino'
 
 import { databaseAccess } from '../access.ts'
-import { asOwner, migrate, migrationStatus } from '../administration.ts'
-import { readConfig } from '../config.ts'
+import { asOwner, migrate, migrationStatus, setPassword } from '../administration.ts'
+import { readConfig, readSecret } from '../config.ts'
 
 interface ConfigOption {
   readonly config: string
 }
 
+interface DeployOptions extends ConfigOption {
+  /** `login=file` each. */
+  readonly login: readonly string[]
+}
+
+function passwordOf(text: string): readonly [login: string, password: string] {
+  const at = text.indexOf('=')
+  if (at > 0) return [text.slice(0, at), readSecret(text.slice(at + 1))]
+  throw new BioTrakrError(`"${text}" is not LOGIN=FILE`, {
+    code: 'USAGE',
+    next: 'Write for example bt_api=/run/secrets/bt_api-password.',
+  })
+}
+
 /** `biotrakr-cloud migrate [deploy]` */
-export async function runMigrations({ config: file }: ConfigOption): Promise<void> {
+export async function runMigrations({ config: file, login }: DeployOptions): Promise<void> {
   const config = readConfig(file)
   const log = pino({ name: 'biotrakr-migrate', level: config.log.level })
-  await asOwner(databaseAccess(config, 'biotrakr-migrate'), (client) => migrate(client, { log }))
+  const passwords = login.map(passwordOf)
+  await asOwner(databaseAccess(config, 'biotrakr-migrate'), async (client) => {
+    await migrate(client, { log })
+    for (const [name, password] of passwords) await setPassword(client, name, password)
+  })
 }
 
 /** `biotrakr-cloud migrate status`: exit code 1 when something is not as it should be. */

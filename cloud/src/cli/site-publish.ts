@@ -17,7 +17,10 @@ interface PublishOptions {
 }
 
 /** `biotrakr-cloud site publish MAP --gateway NAME`: the allow-list is what is registered for the gateway's facility. */
-export async function publishSiteMap(file: string, { config: path, gateway, profile, json }: PublishOptions): Promise<void> {
+export async function publishSiteMap(
+  file: string,
+  { config: path, gateway, profile, json }: PublishOptions,
+): Promise<void> {
   const config = readConfig(path)
   const { publishedFolder, keyFile } = sitesOf(config, path)
   if (!isGatewayId(gateway)) throw unknownGateway(gateway)

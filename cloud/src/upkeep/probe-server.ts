@@ -2,7 +2,9 @@ import { BioTrakrError } from '@biotrakr/shared'
 import { type FastifyInstance, fastify } from 'fastify'
 
 interface ProbeServerOptions {
-  /** On 127.0.0.1; 0 = any free one. */
+  /** 127.0.0.1 unless told. */
+  readonly host?: string
+  /** 0 = any free one. */
   readonly port: number
   /** `ok` decides between 200 and 503. */
   readonly health: () => Promise<{ readonly ok: boolean }>
@@ -11,10 +13,15 @@ interface ProbeServerOptions {
 }
 
 /**
- * `/health` and `/metrics` of a process that serves nothing else, on loopback.
+ * `/health` and `/metrics` of a process that serves nothing else.
  * @throws BioTrakrError PORT_IN_USE
  */
-export async function startProbeServer({ port, health, metrics }: ProbeServerOptions): Promise<FastifyInstance> {
+export async function startProbeServer({
+  host = '127.0.0.1',
+  port,
+  health,
+  metrics,
+}: ProbeServerOptions): Promise<FastifyInstance> {
   const server = fastify({ logger: false, requestTimeout: 5_000 })
   server.get('/health', async (_request, reply) => {
     const document = await health()
@@ -22,9 +29,9 @@ export async function startProbeServer({ port, health, metrics }: ProbeServerOpt
   })
   server.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await metrics()))
   try {
-    await server.listen({ host: '127.0.0.1', port })
+    await server.listen({ host, port })
   } catch (cause) {
-    throw new BioTrakrError(`cannot listen on 127.0.0.1:${port}`, {
+    throw new BioTrakrError(`cannot listen on ${host}:${port}`, {
       code: 'PORT_IN_USE',
       next: 'Choose a free port in the configuration, or 0 for any.',
       cause,
