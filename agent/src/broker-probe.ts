@@ -103,7 +103,14 @@ function verdicts(peer: PeerCertificate, { authorized, authorizationError, time 
     return [{ check, state: 'fail', meaning: `${message}${names} (${dates.words}${issuer})`, mend: next }]
   }
   if (dates.isSoonOver) {
-    return [{ check, state: 'warn', meaning: dates.words, mend: 'Renew the certificate of the broker.' }]
+    return [
+      {
+        check,
+        state: 'warn',
+        meaning: dates.words,
+        mend: 'Renew the certificate of the broker: "biotrakr-cloud ca server" at the centre.',
+      },
+    ]
   }
   return [{ check, state: 'ok', meaning: `for ${peer.subjectaltname}, ${dates.words}` }]
 }

@@ -22,7 +22,8 @@ const CONNECT_MS = 8_000
 export function ownCertificate({ cert, key }: BrokerAccess, gateway: string, nowMs: number): Layer[] {
   if (!cert || !key) return []
   const check = "this gateway's certificate"
-  const mend = 'Enrol this gateway again: biotrakr enroll'
+  const mend =
+    'Enrol this gateway again: biotrakr enroll -c <configuration> --url <centre>, with a code of biotrakr-cloud gateways add'
   try {
     const certificate = new X509Certificate(cert)
     const {
@@ -130,7 +131,7 @@ async function foreignLayer(client: MqttClient, clock: Clock): Promise<Layer> {
     check,
     state: 'warn',
     meaning: 'this gateway can write in the name of another: the broker has no access list, or a wrong one',
-    mend: 'Give the broker the access list of docs/install.md, and restart it.',
+    mend: 'Write its access list with "biotrakr-cloud broker-config" at the centre, and restart the broker.',
   }
 }
 

@@ -117,7 +117,10 @@ function notYetValid(time: KnownTime | undefined): Cause {
 function expired(time: KnownTime | undefined): Cause {
   if (time?.isConfirmed === true) {
     const message = "its certificate has expired, and this machine's clock is confirmed"
-    return { message, next: 'Renew the certificate of the broker. The data is kept.' }
+    return {
+      message,
+      next: 'Renew the certificate of the broker: "biotrakr-cloud ca server" at the centre. The data is kept.',
+    }
   }
   const day = time ? ` (${dayOf(time)}), which nobody has confirmed` : ''
   return { message: `its certificate has expired by this machine's clock${day}`, next: CLOCK_OR_CERTIFICATE }

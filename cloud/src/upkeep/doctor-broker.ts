@@ -23,7 +23,7 @@ const WORDS: Readonly<Record<string, readonly [meaning: string, mend: string]>> 
   ECONNREFUSED: ['nothing listens there', 'Run: sudo systemctl start mosquitto; or correct broker.url.'],
   ETIMEDOUT: ['no answer', 'Check the network, the firewall and broker.url.'],
   EHOSTUNREACH: ['no route to it', 'Check the network and broker.url.'],
-  CERT_HAS_EXPIRED: ['its certificate has expired', "Renew the broker's certificate; check this machine's date first."],
+  CERT_HAS_EXPIRED: ['its certificate has expired', "Check this machine's date, then: biotrakr-cloud ca server"],
   CERT_NOT_YET_VALID: ['its certificate is not valid yet', "Check this machine's date: timedatectl set-ntp true"],
   ERR_TLS_CERT_ALTNAME_INVALID: [
     'its certificate is for another name',
@@ -31,7 +31,10 @@ const WORDS: Readonly<Record<string, readonly [meaning: string, mend: string]>> 
   ],
   ERR_SSL_WRONG_VERSION_NUMBER: ['it answers without TLS', 'Use the port for mqtts://, or a web page answers there.'],
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: ['it wants a certificate', 'Set broker.certFile and broker.keyFile.'],
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: ['our certificate has expired', 'Issue a new one: biotrakr-cloud ca'],
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: [
+    'our certificate has expired',
+    'Issue a new one: biotrakr-cloud ca process',
+  ],
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: ['it does not know the CA of our certificate', 'Correct cafile at the broker.'],
   '134': ['user name or password is wrong', 'Correct broker.username and the file named by broker.passwordFile.'],
   '135': ['this user is not allowed in', 'Correct broker.username and broker.passwordFile, or the user list there.'],
@@ -105,11 +108,16 @@ async function subscriptions(client: MqttClient): Promise<Finding> {
       check,
       state: 'warn',
       meaning,
-      mend: 'ingest needs ledger and hello, serve needs live: correct the access list.',
+      mend: 'ingest needs ledger and hello, serve needs live: see biotrakr-cloud broker-config.',
     }
   } catch (error) {
     const meaning = `subscriptions were refused (${error instanceof Error ? error.message : error})`
-    return { check, state: 'fail', meaning, mend: 'Give this user the rights of docs/install.md in the access list.' }
+    return {
+      check,
+      state: 'fail',
+      meaning,
+      mend: 'Write the access list anew with biotrakr-cloud broker-config, and restart the broker.',
+    }
   }
 }
 

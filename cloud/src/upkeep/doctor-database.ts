@@ -79,7 +79,11 @@ const TROUBLE = [
     'applied, but not known here: the database is newer',
     'Install the release that migrated it, or a later.',
   ],
-  ['unfinished', 'begun by another tool and not finished', 'See docs/operate.md, and prisma migrate resolve.'],
+  [
+    'unfinished',
+    'begun by another tool and not finished',
+    'See that nothing of it is there, then run: prisma migrate resolve --rolled-back <name>',
+  ],
 ] as const
 
 const lookAtEdition: Look = async (client) => {
