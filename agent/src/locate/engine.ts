@@ -15,6 +15,7 @@ import {
 } from './belief.ts'
 import { logLikelihood } from './emission.ts'
 import { emptyHeard, type Heard, hear } from './heard.ts'
+import { hasComeToStay } from './layout.ts'
 import type { Located } from './locate.ts'
 import { listenTo, modelOf, type RoomModel } from './model.ts'
 import { emptyMotion, feelMotion, type Motion, paceOf } from './motion.ts'
@@ -78,8 +79,11 @@ const FAST_SECONDS = 1.5
 const LONGEST_SECONDS = 600
 /** The resting power of a slow tag grows no further. */
 const MOST_FOR_SLOW = 0.08
-/** A change must gain this much probability while resting; a walking thing's belief is too short-lived to wait. */
-const MARGIN = 0.3
+/**
+ * A change must gain this much probability while resting; a walking thing's belief is too short-lived to wait. Where
+ * the map has corridors a thing walks in them, and what is in a room has mostly come to stay.
+ */
+const MARGIN = { resting: 0.3, inRoom: 0.4 }
 /** Until the rest is this sure, the answer follows the fast filter. */
 const RESTING = 0.6
 /** Where fewer single seconds than this are wrong, the fast filter is right. */
@@ -182,7 +186,8 @@ function look(engine: Engine, track: Track, { window, seconds }: Look): void {
   update(scratch, scratch.fast, model.walkingPower)
   const own = track.answer < 0 ? -1 : indexAt(scratch.slot, track.answer)
   const doubt = own < 0 ? 0 : 1 - at(scratch.fast, own)
-  feelMotion(motion, { model, heard, masked: watch.masked, seconds, doubt, bit: window.moving })
+  const inRoom = hasComeToStay(model.layout, track.answer)
+  feelMotion(motion, { model, heard, masked: watch.masked, seconds, doubt, inRoom, bit: window.moving })
   const { rest } = motion
   if (!isFirst) predict(scratch, belief, { passages: model.passages, kind: 'answer', rest, seconds })
   update(scratch, scratch.answer, model.walkingPower ** (1 - rest) * restingPower(model, motion, heard) ** rest)
@@ -191,7 +196,7 @@ function look(engine: Engine, track: Track, { window, seconds }: Look): void {
   const arrived = heedCertain(engine, track, { window, seconds })
   keep(belief, scratch)
   const before = track.answer
-  decide(track)
+  decide(track, inRoom)
   if (track.answer === arrived && arrived !== before) track.how = 'PORTAL'
   else if (window.namedRooms && isNamed(track.names, track.answer)) track.how = 'ROOM_BEACON'
   else if (track.answer !== before) track.how = undefined
@@ -251,12 +256,13 @@ function heedCertain(engine: Engine, track: Track, { window, seconds }: Look): n
   return crossing?.to ?? -1
 }
 
-function decide(track: Track): void {
+function decide(track: Track, inRoom: boolean): void {
   const { belief, motion } = track
   const best = likeliest(belief)
   const own = track.answer < 0 ? -1 : slotOf(belief, track.answer)
   const held = own < 0 ? -1 : at(belief.answer, own)
-  if (own < 0 || at(belief.answer, best) - held > MARGIN * motion.rest) track.answer = indexAt(belief.rooms, best)
+  const margin = MARGIN.resting * motion.rest + (inRoom ? MARGIN.inRoom * (1 - motion.rest) : 0)
+  if (own < 0 || at(belief.answer, best) - held > margin) track.answer = indexAt(belief.rooms, best)
 }
 
 /** Nothing was heard for long: the belief spreads out, at the pace of resting things. */
@@ -276,7 +282,7 @@ export function relax({ model, scratch, portals }: Engine, track: Track, window:
   const crossing = portals && feelPortal(track.passage, portals, { window, layout: model.layout })
   if (crossing) settleOn(scratch, crossing.to, CROSSED.belief)
   keep(belief, scratch)
-  if (crossing) decide(track)
+  if (crossing) decide(track, false)
 }
 
 /** Takes the rooms that a tag may be in for those that this step looks at. */

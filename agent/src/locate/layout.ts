@@ -21,6 +21,8 @@ export interface Layout {
   /** Whether any receiver has a room: without one, rooms differ by their survey alone. */
   readonly placed: boolean
   readonly transit: readonly boolean[]
+  /** Whether any room is for passing through: then the others are not. */
+  readonly corridors: boolean
   /** From these rooms a way leads out of the building. */
   readonly exit: readonly boolean[]
   readonly neighbours: readonly ReadonlySet<number>[]
@@ -54,6 +56,7 @@ export function layoutOf(map: SiteMap): Layout {
     exact: map.receivers.map(({ exact }) => exact === true),
     placed: receiverRoom.some((room) => room >= 0),
     transit: map.rooms.map(({ transit }) => transit),
+    corridors: map.rooms.some(({ transit }) => transit),
     exit: map.rooms.map(({ transit, exit }) => exit ?? transit),
     neighbours,
     plan: planOf(map),
@@ -70,4 +73,9 @@ export function relation({ receiverRoom, neighbours }: Layout, room: number, rec
   const own = receiverRoom[receiver] ?? -1
   if (own === room) return 0
   return own >= 0 && neighbours[room]?.has(own) ? 1 : 2
+}
+
+/** Whether a room is one in which things stay, as far as the map tells those from corridors. */
+export function hasComeToStay({ corridors, transit }: Layout, room: number): boolean {
+  return corridors && transit[room] === false
 }

@@ -72,7 +72,7 @@ export interface RoomModel {
 }
 
 /** What the engine trusts without any survey. */
-export const UNSURVEYED: SurveyTrust = { second: 0.6, stay: 0.12, spots: 0, heard: 0.15, error: 0.3 }
+export const UNSURVEYED: SurveyTrust = { second: 0.9, stay: 0.06, spots: 0, heard: 0.15, error: 0.3 }
 const OUTSIDE = { mean: -94, variance: 36, heard: 0.15 }
 const UNSURVEYED_BELIEF = 0.3
 /** From so much mean power on, hearing a receiver proposes a room. */
@@ -129,8 +129,8 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
     heardAnywhere: cells.heardAnywhere,
     surveyed: layout.rooms.map((_, k) => at(sums.rounds, k) > 0),
     trust,
-    walkingPower: clamp(1.5 * trust.second, 0.4, 1.5),
-    restingPower: clamp(0.3 * trust.stay, 0.02, 0.4),
+    walkingPower: clamp(trust.second, 0.4, 1.5),
+    restingPower: clamp(0.6 * trust.stay, 0.02, 0.4),
     listening: { reception: receptionOf(layout, cells), masked: new Uint8Array(receivers) },
     shifted: new Map(),
     curves: new Map(),

@@ -14,8 +14,8 @@ const EVIDENCE_WEIGHT = 0.3
 /** Chance per second that a resting thing starts and that a walking one stops. */
 const STARTS = 0.006
 const STOPS = 0.005
-/** Coming to rest takes about ten seconds to believe. */
-const CALM_PER_SECOND = 0.4
+/** Coming to rest takes about ten seconds to believe, less in a room off a corridor. */
+const CALM_PER_SECOND = { anywhere: 0.4, inRoom: 0.6 }
 const CALM_SECONDS = 10
 const ALARM = 8
 const MEMORY_SECONDS = { resting: 20, walking: 3, disagreement: 60 }
@@ -74,19 +74,21 @@ export interface MotionStep {
   readonly seconds: number
   /** What the fast filter gives every room but the one answered last. */
   readonly doubt: number
+  /** Whether the room answered last is one in which things stay. */
+  readonly inRoom: boolean
   readonly bit: boolean | undefined
 }
 
 /** Weighs "it moved" against "it rests" by one window. */
 export function feelMotion(motion: Motion, step: MotionStep): void {
-  const { seconds, doubt } = step
+  const { seconds, doubt, inRoom } = step
   motion.interval = Math.min(
     MAX_INTERVAL_SECONDS,
     motion.interval + INTERVAL_GAIN * (Math.min(seconds, MAX_INTERVAL_SECONDS) - motion.interval),
   )
   const moved = changeEvidence(motion, step) + DISAGREE_WEIGHT * doubtEvidence(motion, doubt, step.model.trust.error)
   const rest = motion.rest * (1 - STARTS) ** seconds + (1 - motion.rest) * (1 - (1 - STOPS) ** seconds)
-  const calm = -CALM_PER_SECOND * clamp(seconds, 1, CALM_SECONDS)
+  const calm = -(inRoom ? CALM_PER_SECOND.inRoom : CALM_PER_SECOND.anywhere) * clamp(seconds, 1, CALM_SECONDS)
   const moving = (1 - rest) * Math.exp(clamp(EVIDENCE_WEIGHT * moved, calm, ALARM))
   motion.rest = clamp(rest / (rest + moving), 0.01, 0.999)
   heedBit(motion, step)

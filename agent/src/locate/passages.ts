@@ -22,7 +22,8 @@ const OTHER = 0.1
 const PRIOR_CHANGES = 2
 /** So much of what leaves goes anywhere, so that no mistake is for ever. */
 const ANYWHERE = 0.02
-const LEAVE = { room: 0.2, transit: 0.3 }
+/** Chances per second. Rooms off a corridor are not walked through: what enters one stays longer. */
+const LEAVE = { room: 0.2, offCorridor: 0.1, transit: 0.3 }
 const RESTING_LEAVE = { room: 0.003, transit: 0.3 }
 /** Surveys of single rooms would teach that nobody ever moves. */
 const ENOUGH_CHANGES = 3
@@ -87,14 +88,13 @@ function leaveRates(layout: Layout, sums: Sums): Pick<Passages, 'walkingLeave' |
   const out = new Float64Array(rooms)
   for (const [cell, count] of sums.changes) add(out, Math.floor(cell / rooms), count)
   const taught = out.reduce((sum, own) => sum + own, 0) >= ENOUGH_CHANGES
+  const usual = layout.corridors ? LEAVE.offCorridor : LEAVE.room
   const walkingLeave = new Float64Array(rooms + 1).fill(LEAVE.room)
   const restingLeave = new Float64Array(rooms + 1).fill(RESTING_LEAVE.room)
   for (let k = 0; k < rooms; k++) {
     const transit = layout.transit[k] === true
-    const walking = transit ? LEAVE.transit : LEAVE.room
-    walkingLeave[k] = taught
-      ? (LEAVE.room * PRIOR_SECONDS + at(out, k)) / (PRIOR_SECONDS + at(sums.seconds, k))
-      : walking
+    const walking = transit ? LEAVE.transit : usual
+    walkingLeave[k] = taught ? (usual * PRIOR_SECONDS + at(out, k)) / (PRIOR_SECONDS + at(sums.seconds, k)) : walking
     restingLeave[k] = Math.min(at(walkingLeave, k), transit ? RESTING_LEAVE.transit : RESTING_LEAVE.room)
   }
   const logRestingShare = restingLeave.map((own, k) => Math.log(own / at(walkingLeave, k)))
