@@ -56,6 +56,23 @@ const brokers = [
 
 for (const { name, start, isMissing } of brokers) {
   describe.skipIf(isMissing)(`sync over ${name}${isMissing ? ' (skipped: mosquitto is not installed)' : ''}`, () => {
+    it('greets no centre before the store could be opened, and publishes positions meanwhile', async () => {
+      const broker = await brokerOf(start)
+      const centre = await centreAt(broker.url)
+      const outbox = arrayOutbox(10)
+      let isOpened = false
+      const status = () => ({ ...outbox.status(), ...(!isOpened && { store: '' }) })
+      const { sync } = syncAt(broker.url, { outbox: { ...outbox, status } })
+      await until('a position on the live lane', () => {
+        sync.publishLive([fixOf(1)])
+        return centre.live.length > 0
+      })
+      expect(centre.hellos).toEqual([])
+      isOpened = true
+      await until('all records committed', () => centre.hw.get(EPOCH) === 10)
+      expect(centre.hellos[0]?.store).toBe('feedfacecafebeef')
+    }, 30_000)
+
     it('delivers all records of all epochs once and in order, and acknowledges exactly that', async () => {
       const broker = await brokerOf(start)
       const centre = await centreAt(broker.url)
