@@ -153,6 +153,7 @@ describe('biotrakr-cloud init', () => {
       ['serve', 'serve'],
       ['enroll', 'enroll'],
       ['migrate', 'migrate'],
+      ['admin', 'publish'],
     ] as const) {
       const config = readFileSync(written('config', `${file}.yaml`), 'utf8')
       const named = [...config.matchAll(/\/run\/secrets\/([\w-]+)/g)].map(([, name]) => name)
@@ -169,7 +170,7 @@ describe('biotrakr-cloud init', () => {
   })
 
   it('writes configurations that the processes take', async () => {
-    for (const name of ['ingest', 'serve', 'enroll', 'migrate']) {
+    for (const name of ['ingest', 'serve', 'enroll', 'migrate', 'publish']) {
       const { args, env } = nodeProgram('cloud', ['migrate', 'status', '--config', written('config', `${name}.yaml`)])
       const { text: said } = await run(process.execPath, args, env)
       // Read whole, it goes on to the secrets, which lie elsewhere here.

@@ -129,11 +129,15 @@ function configs(org: string): Readonly<Record<string, object>> {
       org,
       serve: { host: '0.0.0.0', port: 8080, tokenFile: '/run/secrets/serve-token', sitesFolder: '/etc/biotrakr/sites' },
     },
+    publish: {
+      database: database('bt_ingest', 'bt_ingest'),
+      sites: { publishedFolder: '/etc/biotrakr-sites', keyFile: '/run/secrets/site-key' },
+    },
     enroll: {
       database: database('bt_ca', 'bt_ca'),
       enroll: {
         host: '0.0.0.0',
-        authorityFolder: '/etc/biotrakr/authority',
+        authorityFolder: '/etc/biotrakr-authority',
         certFile: '/etc/biotrakr/enroll.pem',
         keyFile: '/run/secrets/enroll-key',
         revocationListFile: '/etc/biotrakr/broker/gateways.crl',
