@@ -13,6 +13,8 @@ interface DebOptions {
   readonly scripts: string
   /** Seconds; no file of the package is newer. */
   readonly epoch: number
+  /** 0 to 9, as of xz. */
+  readonly compress: number
 }
 
 /** Node 20.19 is what Debian 13 has; 22 and later come from nodesource.com, under the same name. */
@@ -23,7 +25,7 @@ const NODE: Readonly<Record<number, string>> = { 20: '20.19', 22: '22.12' }
  * @param file where the package is written
  */
 export function buildDeb(folder: string, file: string, options: DebOptions): void {
-  const { scripts, epoch } = options
+  const { scripts, epoch, compress } = options
   const kibibytes = evenOut(folder)
   const control = join(folder, 'DEBIAN')
   mkdirSync(control, { mode: 0o755 })
@@ -35,10 +37,14 @@ export function buildDeb(folder: string, file: string, options: DebOptions): voi
   }
   // dpkg-deb sorts its entries and takes SOURCE_DATE_EPOCH as the newest time. More than one thread cuts xz's blocks
   // elsewhere.
-  execFileSync('dpkg-deb', ['--build', '--root-owner-group', '-Zxz', '-z6', '--threads-max=1', folder, file], {
-    env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: String(epoch), LC_ALL: 'C.UTF-8' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  execFileSync(
+    'dpkg-deb',
+    ['--build', '--root-owner-group', '-Zxz', `-z${compress}`, '--threads-max=1', folder, file],
+    {
+      env: { PATH: process.env['PATH'], SOURCE_DATE_EPOCH: String(epoch), LC_ALL: 'C.UTF-8' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
 }
 
 /** Modes do not depend on who checked the sources out. @returns what the files take, in KiB, as Debian counts */

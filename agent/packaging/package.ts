@@ -20,6 +20,7 @@ Builds a release of the agent: a Debian package for each architecture, release.j
   --version X.Y.Z   that of agent/package.json unless told
   --arch NAME       amd64 or arm64 only
   --sign FILE       Ed25519 key that signs the release; its public half is pinned into the packages
+  --compress N      0 to 9, as of xz; 6 unless told
   --pin FILE        further public key (PEM) from which the packages take a next release; may be repeated
 
 SOURCE_DATE_EPOCH is the time of the newest file, that of the newest commit unless told.
@@ -37,6 +38,7 @@ interface Wish {
   readonly epoch: number
   readonly key?: { readonly privatePem: string; readonly publicPem: string } | undefined
   readonly pins: readonly string[]
+  readonly compress: number
 }
 
 function readWish(argv: readonly string[]): Wish {
@@ -48,6 +50,7 @@ function readWish(argv: readonly string[]): Wish {
       version: { type: 'string' },
       arch: { type: 'string' },
       sign: { type: 'string' },
+      compress: { type: 'string', default: '6' },
       pin: { type: 'string', multiple: true, default: [] },
     },
   })
@@ -64,6 +67,7 @@ function readWish(argv: readonly string[]): Wish {
     architectures,
     epoch: Number(process.env['SOURCE_DATE_EPOCH'] ?? newestCommit(root)),
     key: keyFile === undefined ? undefined : readSigningKey(keyFile),
+    compress: Number(values.compress),
     pins: values.pin.map((file) => readFileSync(file, 'utf8')),
   }
 }
@@ -79,7 +83,7 @@ function newestCommit(root: string): number {
 }
 
 function packageFor(architecture: Architecture, wish: Wish): ReleasePackage {
-  const { root, out, version, epoch, key, pins } = wish
+  const { root, out, version, epoch, key, pins, compress } = wish
   // No one has compiled better-sqlite3 12 for another architecture than this; 13 comes ready-made for Node 22 and later.
   const withCompiled = DEBIAN_NAMES[process.arch] === architecture && process.versions.modules === NODE_20_ABI
   const nodeMajor = withCompiled ? 20 : 22
@@ -89,7 +93,7 @@ function packageFor(architecture: Architecture, wish: Wish): ReleasePackage {
     stageFiles(folder, { root, version, architecture, withCompiled, publicKeys })
     const file = join(out, `biotrakr-agent_${version}_${architecture}.deb`)
     const scripts = join(import.meta.dirname, 'debian')
-    buildDeb(folder, file, { version, architecture, nodeMajor, scripts, epoch })
+    buildDeb(folder, file, { version, architecture, nodeMajor, scripts, epoch, compress })
     return describePackage(file, { architecture, nodeMajor })
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -19,7 +19,7 @@ import {
   sinceBootMs,
 } from './upkeep/release-slots.ts'
 
-export { installedPlaces, type ReleasePlaces, type Slot } from './upkeep/release-slots.ts'
+export { installedPlaces, openPlaces, type ReleasePlaces, type Slot } from './upkeep/release-slots.ts'
 
 const run = promisify(execFile)
 

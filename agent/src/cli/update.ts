@@ -12,7 +12,7 @@ import { type AgentConfig, readConfig, readSecret } from '../config.ts'
 import { lockProcess } from '../process-lock.ts'
 import { obtainFromCentre, obtainFromFolder } from '../release-source.ts'
 import { systemClock } from '../system-clock.ts'
-import { installedPlaces, type ReleasePlaces, type SeenHealth, type Slot, update } from '../updater.ts'
+import { installedPlaces, openPlaces, type ReleasePlaces, type SeenHealth, type Slot, update } from '../updater.ts'
 
 interface UpdateOptions {
   readonly config: string
@@ -56,9 +56,12 @@ async function runUpdate({ config: file, from }: UpdateOptions): Promise<void> {
     })
   }
   process.env['CREDENTIALS_DIRECTORY'] ??= CREDENTIALS
+  // The agent, a user of its own, must be able to read what root lays out.
+  process.umask(0o022)
   const config = readConfig(file)
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
   const places = installedPlaces(PACKAGED)
+  openPlaces(places)
   const unlock = lockProcess(join(places.trials, 'lock'), { by: 'biotrakr update', nowMs: Date.now(), inUse })
   const stop = listenForStop()
   try {

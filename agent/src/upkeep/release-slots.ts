@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -46,6 +47,14 @@ export interface Trial {
 
 export function installedPlaces(packaged: string): ReleasePlaces {
   return { packaged, updates: '/opt/biotrakr', trials: '/run/biotrakr-update' }
+}
+
+/** Makes the folders so that the agent, which is not root, finds its release in them. */
+export function openPlaces({ updates, trials }: ReleasePlaces): void {
+  for (const folder of [updates, join(updates, 'releases'), trials]) {
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o755)
+  }
 }
 
 /** Milliseconds since boot, the same for all processes of the machine. */
