@@ -46,6 +46,8 @@ export interface AgentHealth extends HealthParts {
   /** False when something needs a person. */
   readonly ok: boolean
   readonly problems: readonly Problem[]
+  /** Of a gateway that has enrolled: wall milliseconds at which its certificate ends. */
+  readonly certificate?: { readonly untilMs: number }
 }
 
 /** Gathers what is wrong, in plain words, out of what every stage says of itself. */
@@ -182,6 +184,11 @@ export function figures(health: () => AgentHealth): Figure[] {
       name: 'outbox_unacknowledged',
       help: 'Records the centre has not committed yet.',
       read: () => health().outbox.unacknowledged,
+    },
+    {
+      name: 'certificate_until_seconds',
+      help: 'Unix time at which the certificate of this gateway ends; 0 where it has none that it renews.',
+      read: () => Math.floor((health().certificate?.untilMs ?? 0) / 1_000),
     },
     { name: 'outbox_bytes', help: 'Bytes of the store.', read: () => health().outbox.bytes },
     {

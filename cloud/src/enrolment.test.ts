@@ -319,7 +319,7 @@ describe.skipIf(skipWithoutMosquitto)('a revocation (skipped where there is no m
         key,
       })
     const [thief, honest] = [await connect(gone), await connect(stays)]
-    const ended = new Promise((resolve) => thief.once('close', resolve))
+    const ended = new Promise<void>((resolve) => thief.once('close', () => resolve()))
     let isHonestEnded = false
     honest.on('close', () => (isHonestEnded = true))
     const startMs = systemClock.monoMs()

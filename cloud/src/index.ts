@@ -1,5 +1,5 @@
 /** What the launcher and the tests of the whole system need of the centre. */
 export { applySite, asOwner, migrate, withPool } from './administration.ts'
-export { type EnrolmentService, startEnrolment } from './enrolment.ts'
+export { startEnrolment } from './enrolment.ts'
 export { createRecorder } from './record/recorder.ts'
 export type { SiteInput } from './record/site-file.ts'

@@ -24,7 +24,7 @@ export interface EnrolmentDesk {
   renew(certificate: Uint8Array, request: string, store: string | undefined): Promise<Answer>
 }
 
-export type Answer =
+type Answer =
   | { readonly ok: true; readonly certificate: string; readonly gateway: GatewayId; readonly serial: string }
   | { readonly ok: false; readonly code: string; readonly gateway: GatewayId | undefined }
 

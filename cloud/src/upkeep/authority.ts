@@ -40,18 +40,18 @@ export interface Validity {
   readonly untilMs: number
 }
 
-export interface Issued extends Validity {
+interface Issued extends Validity {
   readonly certificate: string
   /** 32 hexadecimal digits. */
   readonly serial: string
 }
 
-export interface Recognised extends Validity {
+interface Recognised extends Validity {
   readonly gateway: GatewayId
   readonly serial: string
 }
 
-export interface Revoked {
+interface Revoked {
   readonly serial: string
   readonly atMs: number
 }
