@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 import {
@@ -257,6 +257,33 @@ describe('the identity of a gateway', () => {
     expect(made).toBeGreaterThan(100)
     expect(await stored('gw-rotate')).toEqual({ rows: made, distinct: made })
   })
+
+  itReal(
+    'comes back from a certificate that has expired by itself: the box has the store that the centre knows',
+    async () => {
+      const gateway = await startGateway('gw-holiday')
+      gateway.add(10)
+      await expect.poll(() => gateway.outbox.status().unacknowledged, poll).toBe(0)
+      // As after five weeks without a connection.
+      const span = { fromMs: Date.now() - 35 * DAY_MS, untilMs: Date.now() - 5 * DAY_MS }
+      const expired = await broker.gateway('gw-holiday', span)
+      const file = join(identityFolder(gateway.dataDir), 'identity.pem')
+      rmSync(file)
+      writeFileSync(file, expired.key + expired.certificate, { mode: 0o400 })
+      const serial = new X509Certificate(expired.certificate).serialNumber.toLowerCase()
+      await database.ownerClient.query(
+        `insert into site.certificate (org_id, gateway_id, serial, not_before, not_after)
+       select org_id, id, $1, to_timestamp($2), to_timestamp($3) from site.gateway where name = 'gw-holiday'`,
+        [serial, span.fromMs / 1_000, span.untilMs / 1_000],
+      )
+      gateway.setAhead(0)
+      gateway.sync.reconnect()
+      gateway.add(10)
+      await expect.poll(() => gateway.outbox.status().unacknowledged, poll).toBe(0)
+      expect(gateway.status()).toMatchObject({ hasExpired: false, isUnproven: false, problem: undefined })
+      expect(await stored('gw-holiday')).toEqual({ rows: 20, distinct: 20 })
+    },
+  )
 
   itReal('cannot be forged: not in a topic, not in an envelope; what was tried is kept as evidence', async () => {
     const forger = await broker.gateway('gw-forger')

@@ -127,7 +127,7 @@ async function renewRefusal(
   )
   const present = rows.find((row) => row.serial === serial)
   if (!present) return 'CERTIFICATE_UNKNOWN'
-  if (present.revoked_at !== null || gateway.status !== 'active') return 'REVOKED'
+  if (present.revoked_at !== null || isBarred(gateway)) return 'REVOKED'
   if (rows.filter((row) => row.revoked_at === null && row.not_after.getTime() > nowMs).length >= MAX_VALID) {
     return 'TOO_MANY'
   }
@@ -171,7 +171,7 @@ export async function revokedCertificates(pool: Pool): Promise<readonly RevokedC
     gateway: row.name,
     serial: row.serial,
     atMs: row.revoked_at.getTime(),
-    isBarred: row.status !== 'active',
+    isBarred: isBarred(row),
   }))
 }
 
@@ -185,6 +185,10 @@ interface GatewayRow {
   readonly id: number
   readonly org_id: number
   readonly status: string
+}
+
+function isBarred({ status }: Pick<GatewayRow, 'status'>): boolean {
+  return status !== 'active' && status !== 'offline'
 }
 
 /** Everything about one gateway's identity happens one after the other. */

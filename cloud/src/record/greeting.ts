@@ -53,7 +53,7 @@ async function greetIn(client: ClientBase, gateway: GatewayId, hello: Hello): Pr
   })
   const row = known.rows[0]
   if (!row) return { ok: false, code: 'GATEWAY_UNKNOWN' }
-  if (row.status === 'blocked' || row.status === 'retired') return { ok: false, code: 'GATEWAY_BLOCKED' }
+  if (row.status !== 'active' && row.status !== 'offline') return { ok: false, code: 'GATEWAY_BLOCKED' }
   const { answer, notice } = await admit(client, { id: row.id, orgId: row.org_id }, hello)
   const said = notice && { notice }
   if (answer === 'ignore') return undefined
