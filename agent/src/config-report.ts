@@ -4,7 +4,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 
 import { type AgentConfig, readConfig, readCredential, readSecret } from './config.ts'
 
-export interface ConfigProblem {
+interface ConfigProblem {
   readonly code: string
   /** What is wrong and where, with the next step. */
   readonly text: string
