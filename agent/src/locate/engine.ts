@@ -75,15 +75,16 @@ interface LastAnswer {
 }
 
 /** A fast filter that looks back further than this would forget where a walking tag was. */
-const FAST_SECONDS = 1.5
+const FAST_SECONDS = 3
 const LONGEST_SECONDS = 600
 /** The resting power of a slow tag grows no further. */
-const MOST_FOR_SLOW = 0.08
+const MOST_FOR_SLOW = 0.16
 /**
  * A change must gain this much probability while resting; a walking thing's belief is too short-lived to wait. Where
- * the map has corridors a thing walks in them, and what is in a room has mostly come to stay.
+ * the map has corridors a thing walks in them, and what is in a room has mostly come to stay. Of a tag that says itself
+ * that it is still, no change is expected at all.
  */
-const MARGIN = { resting: 0.3, inRoom: 0.4 }
+const MARGIN = { resting: 0.2, inRoom: 0.4, saysStill: 0.5 }
 /** Until the rest is this sure, the answer follows the fast filter. */
 const RESTING = 0.6
 /** Where fewer single seconds than this are wrong, the fast filter is right. */
@@ -261,7 +262,9 @@ function decide(track: Track, inRoom: boolean): void {
   const best = likeliest(belief)
   const own = track.answer < 0 ? -1 : slotOf(belief, track.answer)
   const held = own < 0 ? -1 : at(belief.answer, own)
-  const margin = MARGIN.resting * motion.rest + (inRoom ? MARGIN.inRoom * (1 - motion.rest) : 0)
+  const margin =
+    (motion.bit === 0 ? MARGIN.saysStill : MARGIN.resting) * motion.rest +
+    (inRoom ? MARGIN.inRoom * (1 - motion.rest) : 0)
   if (own < 0 || at(belief.answer, best) - held > margin) track.answer = indexAt(belief.rooms, best)
 }
 

@@ -74,6 +74,8 @@ export interface RoomModel {
 /** What the engine trusts without any survey. */
 export const UNSURVEYED: SurveyTrust = { second: 0.9, stay: 0.06, spots: 0, heard: 0.15, error: 0.3 }
 const OUTSIDE = { mean: -94, variance: 36, heard: 0.15 }
+/** Where any room may be walked through, lagging behind costs more than flicker. */
+const ALL_WALKED = 1.5
 const UNSURVEYED_BELIEF = 0.3
 /** From so much mean power on, hearing a receiver proposes a room. */
 const STRONG_DBM = -85
@@ -129,7 +131,7 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
     heardAnywhere: cells.heardAnywhere,
     surveyed: layout.rooms.map((_, k) => at(sums.rounds, k) > 0),
     trust,
-    walkingPower: clamp(trust.second, 0.4, 1.5),
+    walkingPower: clamp((layout.corridors || trust === UNSURVEYED ? 1 : ALL_WALKED) * trust.second, 0.4, 1.5),
     restingPower: clamp(0.6 * trust.stay, 0.02, 0.4),
     listening: { reception: receptionOf(layout, cells), masked: new Uint8Array(receivers) },
     shifted: new Map(),

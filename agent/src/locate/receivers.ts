@@ -35,7 +35,7 @@ const STEP_SECONDS = 1
 const ENOUGH_EXPECTED = 7
 const SILENT_SHARE = 0.08
 /** A receiver that was heard before is gone when so many readings in a row are missing. */
-const ENOUGH_MISSED = 10
+const ENOUGH_MISSED = 15
 const BACK_SHARE = 0.3
 const BACK_READINGS = 3
 const OTHERS_NEEDED = 1
