@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path'
 
 import { type PackagedRelease, RELEASE_FILE, RELEASE_FORMAT, releaseCounter } from '@biotrakr/shared'
 
+import { configExample } from '../src/config-example.ts'
 import { NEWEST } from '../src/outbox/sqlite-schema.ts'
 import { type Architecture, copyModules, copyrightOf, productionModules } from './modules.ts'
 
 /** Where the packaged release lies on a gateway; what the launcher and the updater expect. */
-export const INSTALLED = 'usr/lib/biotrakr'
+const INSTALLED = 'usr/lib/biotrakr'
 
 interface Program {
   /** The product's root folder. */
@@ -63,6 +64,7 @@ export function stageFiles(folder: string, options: StageOptions): void {
   write(join(installed, 'package.json'), '{ "type": "module" }\n')
   write(join(installed, RELEASE_FILE), `${JSON.stringify(packagedRelease(version), null, 2)}\n`)
   write(join(installed, 'release-keys.pem'), publicKeys.join(''))
+  write(join(installed, 'agent.yaml.example'), configExample())
   const modules = productionModules(root)
   copyModules(modules, { root, to: installed, architecture, withCompiled })
   copyProfiles(join(root, 'firmware-profiles'), join(installed, 'firmware-profiles'))

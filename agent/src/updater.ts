@@ -55,7 +55,7 @@ export interface UpdateParts {
 export type UpdateStep = 'obtain' | 'unpack' | 'move' | 'lend' | 'restart' | 'watch' | 'confirm' | 'prune' | 'back'
 
 /** How long a new release may take until its health is as good as that of the one before. */
-export const HEALTH_LIMIT_MS = 120_000
+const HEALTH_LIMIT_MS = 120_000
 const LOOK_MS = 2_000
 /** In a row: a process that starts well and then falls over is not well. */
 const GOOD_LOOKS = 5

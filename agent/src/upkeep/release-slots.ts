@@ -131,7 +131,7 @@ export function prune(places: ReleasePlaces, keep: readonly Slot[]): void {
 }
 
 /** Writes a file so that after a power cut it is the old or the new one. */
-export function writeWhole(file: string, text: string): void {
+function writeWhole(file: string, text: string): void {
   const fresh = `${file}.new`
   const handle = openSync(fresh, 'w', 0o644)
   try {
