@@ -6,7 +6,7 @@ import { createFilter } from '../../agent/src/filter/filter.ts'
 import { emptyState, locate } from '../../agent/src/locate/locate.ts'
 import { CASES, engine, falselyOutside, outsideSeen, prepare, type WardCase } from '../bench/ward-cases.ts'
 import { bermuda, espresense, nearestFingerprint, roomAssistant, strongest } from '../bench/ward-peers.ts'
-import { type Locator, meanOf, runWard, WARD_START_MS, type WardRun } from '../bench/ward-run.ts'
+import { type Locator, meanOf, quantile, runWard, WARD_START_MS, type WardRun } from '../bench/ward-run.ts'
 
 /** The wards of `npm run bench -- wards`, all twelve of them where the product promises a figure; nothing is tuned on them. */
 const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1)
@@ -17,16 +17,20 @@ const TAGS = 1
 const SECONDS = 9690
 const TIMEOUT_MS = 300_000
 
-/** Right at rest in per cent and false changes per tag-hour: as promised where that is reached, else just below what is. */
+const ANY = Number.POSITIVE_INFINITY
+/**
+ * Right at rest in per cent, false changes per tag-hour, seconds in which 95 % of the rooms are found, stays never
+ * right in per cent: as promised, or just off what is reached where nothing is promised or it is not reached.
+ */
 const FLOORS = [
-  ['base', 95, 7],
-  ['motion bit', 95, 1.2],
-  ['adverts every 4 s', 93, 7],
-  ['1 of 10 dead', 92.5, 7],
-  ['3 of 10 dead', 88, 9],
-  ['3 rooms unsurveyed', 89, 9],
-  ['no survey', 86, 7],
-  ['tag 10 dB weaker than the survey tag', 91, 7],
+  ['base', 95, 7, 12, 2],
+  ['motion bit', 95, 1.8, 12, 2],
+  ['adverts every 4 s', 93.5, 7, 20, 4],
+  ['1 of 10 dead', 94.5, 7, 12, 4],
+  ['3 of 10 dead', 89, 7, 30, 5],
+  ['3 rooms unsurveyed', 90, 7, 20, 4],
+  ['no survey', 86, 7, ANY, 5],
+  ['tag 10 dB weaker than the survey tag', 92.5, 7, 20, 4],
 ] as const
 /** Per cent of seconds: a tag outside that is seen to be there, and one inside that is not. */
 const OUTSIDE = { seen: 89, wrongly: 0.05 } as const
@@ -85,11 +89,14 @@ describe('rooms found on simulated wards', { timeout: TIMEOUT_MS }, () => {
   })
 
   it.each(FLOORS)(
-    'in case "%s" are right at rest for at least %d per cent, with at most %d false changes',
-    (name, least, most) => {
+    'in case "%s" are right at rest for at least %d per cent, with at most %d false changes, and found in %d s',
+    (name, least, most, soonest, never) => {
       const ours = runs(name)
       expect(right(ours)).toBeGreaterThanOrEqual(least)
       expect(changes(ours)).toBeLessThanOrEqual(most)
+      const waits = ours.flatMap(({ latencies }) => latencies)
+      expect(quantile(waits, 0.95)).toBeLessThanOrEqual(soonest)
+      expect(100 * meanOf(ours, (run) => run.never)).toBeLessThanOrEqual(never)
     },
   )
 
