@@ -239,7 +239,7 @@ export interface CommandSpec {
  * `collect` is a round whose tags stay in the reader; `take` hands out as many of them as one frame holds and forgets
  * those, `list` hands out all and keeps them, `clear` forgets all.
  */
-export type EffectSpec = 'start' | 'stop' | 'round' | 'boot' | 'collect' | 'take' | 'list' | 'clear'
+type EffectSpec = 'start' | 'stop' | 'round' | 'boot' | 'collect' | 'take' | 'list' | 'clear'
 
 interface StoredSpec {
   /** How to read what is stored. */
@@ -271,7 +271,7 @@ export interface AnswerSpec {
   readonly values?: Readonly<Record<string, number | string | { readonly requestByte: number }>>
 }
 
-export interface WrongParameterSpec {
+interface WrongParameterSpec {
   /** Bytes of `send` that say which command it is. A known one that fits none of the profile's has a wrong length. */
   readonly code: { readonly at: number; readonly bytes: number }
   /** The first that fits is answered. */

@@ -44,7 +44,7 @@ function heardAgainstMissed(missed: number): number {
 }
 
 /** @param weight of heard and not heard against power */
-export function packed({ cells }: Pick<Table, 'cells'>, weight: number): Float32Array {
+function packed({ cells }: Pick<Table, 'cells'>, weight: number): Float32Array {
   const size = cells.length / CELL.size
   const out = new Float32Array(size * PACKED)
   for (let cell = 0; cell < size; cell++) {

@@ -19,7 +19,7 @@ import { describe } from './thin.ts'
 const MAX_PROBLEMS = 100
 const RECENT_MS = 3_600_000
 
-export interface StoreSummary extends LedgerTally {
+interface StoreSummary extends LedgerTally {
   readonly path: string
   /** Version of the schema. */
   readonly version: number
@@ -33,14 +33,14 @@ export interface StoreSummary extends LedgerTally {
   readonly recent: { readonly bytes: number; readonly spanMs: number }
 }
 
-export interface Verdict {
+interface Verdict {
   readonly epochs: number
   readonly groups: number
   readonly records: number
   readonly problems: readonly string[]
 }
 
-export interface ReadGroup {
+interface ReadGroup {
   readonly epoch: string
   readonly first: number
   readonly last: number

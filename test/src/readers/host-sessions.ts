@@ -1,5 +1,5 @@
 /** What a host sends, and what a reader has to say to it: hex, as the beginning of a regular expression. */
-export type Exchange = readonly [sent: string, told: string]
+type Exchange = readonly [sent: string, told: string]
 
 export interface HostSession {
   readonly profile: string
