@@ -73,7 +73,7 @@ export interface RoomModel {
 
 /** What the engine trusts without any survey. */
 export const UNSURVEYED: SurveyTrust = { second: 0.9, stay: 0.06, spots: 0, heard: 0.15, error: 0.3 }
-const OUTSIDE = { mean: -94, variance: 36, heard: 0.15 }
+const OUTSIDE = { mean: -92, variance: 49, heard: 0.15 }
 /** Where any room may be walked through, lagging behind costs more than flicker. */
 const ALL_WALKED = 1.5
 const UNSURVEYED_BELIEF = 0.3
