@@ -1,21 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { BioTrakrError, parseWhole } from '@biotrakr/shared'
 import { z } from 'zod'
 
 import { type Calibration, calibrationSchema, FORMAT, hashOf, time, words } from './calibration-format.ts'
+import { writeWhole } from './whole-file.ts'
+
+/** Of new files: the owner writes, its group reads. */
+const MODE = 0o640
 
 /** One line of the list of versions. */
 interface VersionLine {
@@ -78,7 +71,7 @@ export function openCalibrations(dir: string): CalibrationStore {
     })
   }
   const point = (version: number, { by, note, atMs }: { by: string; note: string; atMs: number }): void =>
-    writeWhole(join(dir, CURRENT), `${JSON.stringify({ version, sinceMs: atMs, by, note })}\n`)
+    writeWhole(join(dir, CURRENT), `${JSON.stringify({ version, sinceMs: atMs, by, note })}\n`, MODE)
   return {
     dir,
     load,
@@ -96,7 +89,7 @@ export function openCalibrations(dir: string): CalibrationStore {
       const { places, survey, mapVersion, by, note, atMs, parent } = made
       const hash = hashOf(made)
       const whole: Calibration = { format: FORMAT, version, hash, parent, atMs, by, note, mapVersion, places, survey }
-      writeWhole(fileOf(version), `${JSON.stringify(whole)}\n`)
+      writeWhole(fileOf(version), `${JSON.stringify(whole)}\n`, MODE)
       point(version, { by, note, atMs })
       return whole
     },
@@ -172,31 +165,8 @@ function parsed(text: string, file: string): unknown {
 /** Writes a calibration to any file. @throws BioTrakrError USAGE when it cannot be written */
 export function writeCalibration(file: string, calibration: Calibration): void {
   try {
-    writeWhole(file, `${JSON.stringify(calibration)}\n`)
+    writeWhole(file, `${JSON.stringify(calibration)}\n`, MODE)
   } catch (cause) {
     throw new BioTrakrError(`cannot write ${file}`, { code: 'USAGE', next: 'Name another file.', cause })
-  }
-}
-
-/** Either the old file or the whole new one is there, whenever the power goes. */
-function writeWhole(file: string, text: string): void {
-  const half = `${file}.new`
-  const handle = openSync(half, 'w', 0o640)
-  try {
-    writeFileSync(handle, text)
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-  renameSync(half, file)
-  syncFolder(dirname(file))
-}
-
-function syncFolder(dir: string): void {
-  const handle = openSync(dir, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }

@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 import {
   BioTrakrError,
@@ -12,6 +12,11 @@ import {
   siteToSign,
   type TagId,
 } from '@biotrakr/shared'
+
+import { writeWhole } from './whole-file.ts'
+
+/** Of new files: nobody else's business. */
+const MODE = 0o600
 
 /** Whose site it must be, and whose signature it must carry. */
 interface Wanted {
@@ -77,9 +82,9 @@ export function openSite(
 export function keepSite(folder: string, signed: SignedSite, { profiles }: GivenSite): void {
   mkdirSync(join(folder, 'profiles'), { recursive: true, mode: 0o700 })
   for (const [name, profile] of Object.entries(profiles)) {
-    writeWhole(cachedProfile(folder, name), `${JSON.stringify(profile)}\n`)
+    writeWhole(cachedProfile(folder, name), `${JSON.stringify(profile)}\n`, MODE)
   }
-  writeWhole(join(folder, 'site.json'), `${JSON.stringify(signed)}\n`)
+  writeWhole(join(folder, 'site.json'), `${JSON.stringify(signed)}\n`, MODE)
 }
 
 function readSiteKey(file: string) {
@@ -102,23 +107,5 @@ function parsed(text: string, origin: string): unknown {
     return JSON.parse(text)
   } catch (cause) {
     throw new BioTrakrError(`${origin} is no JSON, or was cut off`, { code: 'SITE_INVALID', next: NEXT, cause })
-  }
-}
-
-function writeWhole(file: string, text: string): void {
-  const half = `${file}.new`
-  const handle = openSync(half, 'w', 0o600)
-  try {
-    writeFileSync(handle, text)
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-  renameSync(half, file)
-  const folder = openSync(dirname(file), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
   }
 }
