@@ -59,6 +59,12 @@ function blocksOf(file: Buffer): { readonly at: number; readonly text: string }[
   return blocks
 }
 
+/** A record as `replay` prints it: evidence is bytes on the line, hex in JSON. */
+function asPrinted(record: LedgerRecord): object {
+  const evidence = record.kind === 'fix' ? record.evidence : undefined
+  return { as: 'record', ...record, ...(evidence && { evidence: Buffer.from(evidence).toString('hex') }) }
+}
+
 describe('a capture of the simulated ward', () => {
   const folder = mkdtempSync(join(tmpdir(), 'biotrakr-capture-'))
   const at = (name: string) => join(folder, name)
@@ -150,7 +156,7 @@ describe('a capture of a whole agent', () => {
         const lines = replayed.stdout.trim().split('\n')
         const kinds = new Set(['fix', 'sensor', 'event'])
         const inOrder = [...sent].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
-        const fromAgent = inOrder.filter(({ kind }) => kinds.has(kind)).map((record) => ({ as: 'record', ...record }))
+        const fromAgent = inOrder.filter(({ kind }) => kinds.has(kind)).map(asPrinted)
         expect(fromAgent.length).toBeGreaterThan(30)
         expect(lines.map((line) => JSON.parse(line))).toEqual(fromAgent)
       } finally {
