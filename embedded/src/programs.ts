@@ -21,12 +21,18 @@ interface NodeProgram {
   readonly env: Readonly<Record<string, string>>
 }
 
+/** As in the agent's service: young garbage has 12 MB in place of 48 MB, and threads share one heap of the C library. */
+const AGENT_FLAGS = ['--max-semi-space-size=4', '--heap-growing-percent=20']
+const AGENT_ENV = { MALLOC_ARENA_MAX: '1' }
+
 /** One of the product's own programs, on a leash: it ends when this process is gone. */
 export function nodeProgram(name: keyof typeof PROGRAMS, args: readonly string[]): NodeProgram {
   const file = (pair: readonly [string, string]) => join(productRoot, pair[isBundle ? 0 : 1])
   const fromSource = isBundle ? [] : ['--conditions=biotrakr:source', '--import', 'tsx']
+  const isAgent = name === 'agent'
+  const flags = isAgent ? AGENT_FLAGS : []
   return {
-    args: [...fromSource, '--enable-source-maps', '--import', file(LEASH), file(PROGRAMS[name]), ...args],
-    env: { BIOTRAKR_LAUNCHER: String(process.pid) },
+    args: [...flags, ...fromSource, '--enable-source-maps', '--import', file(LEASH), file(PROGRAMS[name]), ...args],
+    env: { BIOTRAKR_LAUNCHER: String(process.pid), ...(isAgent && AGENT_ENV) },
   }
 }

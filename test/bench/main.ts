@@ -6,6 +6,7 @@ import { benchAgentMemory } from './agent-memory.ts'
 import { benchBle } from './ble.ts'
 import { benchBleEmergency } from './ble-emergency.ts'
 import { benchBleLoad } from './ble-load.ts'
+import { benchCatchUp, benchCatchUpFull } from './catch-up.ts'
 import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchIngest } from './ingest.ts'
@@ -19,8 +20,8 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate and wards.
-Without a name all but wards and full-store, which take many minutes.
+Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate and wards.
+Without a name all but wards, full-store, catch-up and full-catch-up, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -39,12 +40,14 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   locate: benchLocateCost,
   wards: benchWards,
   'ble-emergency': benchBleEmergency,
+  'catch-up': benchCatchUp,
+  'full-catch-up': benchCatchUpFull,
 }
 
 /** What follows is the id of a profile. */
 const ONE_PROFILE = 'rfid:'
 
-const ONLY_BY_NAME = new Set(['wards', 'full-store'])
+const ONLY_BY_NAME = new Set(['wards', 'full-store', 'catch-up', 'full-catch-up'])
 
 const words = process.argv.slice(2)
 const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))

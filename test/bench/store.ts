@@ -24,10 +24,16 @@ function wardMinutes(): FixSet {
   return wardFixes(300, PER_SECOND)
 }
 
-function open(dir: string, maxBytes: number, clock: { nowMs: number }): Outbox {
+interface StoreWish {
+  readonly maxBytes: number
+  readonly clock: { nowMs: number }
+  readonly gateway?: GatewayId
+}
+
+function open(dir: string, { maxBytes, clock, gateway = GATEWAY }: StoreWish): Outbox {
   const paths = { path: join(dir, 'outbox.sqlite'), keyFile: join(dir, 'outbox.key') }
   const wallMs = (): number => clock.nowMs
-  return openSqliteOutbox({ ...paths, gateway: GATEWAY, maxBytes, compression: nodeCompression, clock: { wallMs } })
+  return openSqliteOutbox({ ...paths, gateway, maxBytes, compression: nodeCompression, clock: { wallMs } })
 }
 
 /** One durable commit for each second of fixes. */
@@ -62,7 +68,7 @@ export function benchStore(say: Say): Figure[] {
   for (const { name, isConfirmed, maxBytes } of LIVES) {
     const dir = mkdtempSync(join(tmpdir(), 'biotrakr-bench-'))
     try {
-      const outbox = open(dir, maxBytes, clock)
+      const outbox = open(dir, { maxBytes, clock })
       say(`an hour, ${name}`)
       const before = bytesWritten()
       live(outbox, hour.slice(0, hour.length / 2), { isConfirmed })
@@ -96,6 +102,36 @@ interface Reopened {
 /** Seconds whose fixes are held at once while the file is filled. */
 const ROUND = 600
 
+interface FillWish {
+  readonly gateway: GatewayId
+  /** A multiple of a sixth. */
+  readonly hours: number
+  /** Event time of the last fix, wall milliseconds. */
+  readonly endMs: number
+  readonly say: Say
+}
+
+/** Stores `hours` of a ward as an agent would that nobody answers: a durable commit for each second of fixes. */
+export function fillStore(dir: string, { gateway, hours, endMs, say }: FillWish) {
+  const seconds = hours * HOUR
+  const clock = { nowMs: endMs - seconds * 1000 }
+  const outbox = open(dir, { maxBytes: MAX_BYTES, clock, gateway })
+  const fixes = repeatFixes(wardMinutes(), ROUND * PER_SECOND)
+  const shiftMs = clock.nowMs - (fixes[0]?.atMs ?? 0)
+  let most = 0
+  for (let second = 0; second < seconds; second += ROUND) {
+    const later = fixes.map((fix) => ({ ...fix, atMs: fix.atMs + shiftMs + second * 1000 }))
+    clock.nowMs += ROUND * 1000
+    live(outbox, later, { isConfirmed: false })
+    most = Math.max(most, outbox.status().bytes)
+    const stored = (second + ROUND) / HOUR
+    if (stored % 6 === 0) say(`${stored} of ${hours} hours stored, ${Math.round(most / 1e6)} MB`)
+  }
+  const { evicted, unacknowledged } = outbox.status()
+  outbox.close()
+  return { most, evicted, unacknowledged }
+}
+
 /**
  * A file with 72 h of fixes, which takes about 5 minutes of processor time to fill; then a fresh process that opens it,
  * reads a part and confirms what it read.
@@ -103,21 +139,8 @@ const ROUND = 600
 export function benchFullStore(say: Say): Figure[] {
   const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'biotrakr-bench-'))
   try {
-    const minutes = wardMinutes()
-    const clock = { nowMs: Date.now() }
-    const outbox = open(dir, MAX_BYTES, clock)
-    const fixes = repeatFixes(minutes, ROUND * PER_SECOND)
-    let most = 0
-    for (let second = 0; second < OFFLINE_HOURS * HOUR; second += ROUND) {
-      const later = fixes.map((fix) => ({ ...fix, atMs: fix.atMs + second * 1000 }))
-      clock.nowMs += ROUND * 1000
-      live(outbox, later, { isConfirmed: false })
-      most = Math.max(most, outbox.status().bytes)
-      const hours = (second + ROUND) / HOUR
-      if (hours % 6 === 0) say(`${hours} of ${OFFLINE_HOURS} hours stored, ${Math.round(most / 1e6)} MB`)
-    }
-    const { evicted, unacknowledged } = outbox.status()
-    outbox.close()
+    const filled = fillStore(dir, { gateway: GATEWAY, hours: OFFLINE_HOURS, endMs: Date.now(), say })
+    const { most, evicted, unacknowledged } = filled
     const child = fileURLToPath(new URL('./store-open.js', import.meta.url))
     const out = execFileSync(process.execPath, [child, dir, GATEWAY, String(MAX_BYTES)], { encoding: 'utf8' })
     const { readyMs, residentMegabytes, read, readSeconds } = JSON.parse(out) as Reopened

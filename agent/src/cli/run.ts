@@ -7,6 +7,7 @@ import { machineTime } from '../machine-time.ts'
 import { createRecordClock, steadyClock } from '../record-clock.ts'
 import { createService } from '../service.ts'
 import { createSiteKeeper } from '../site-keeper.ts'
+import { keepHeapSmall } from '../small-heap.ts'
 import { scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { openSources } from './open-source.ts'
@@ -25,6 +26,7 @@ interface RunOptions {
 
 /** `biotrakr run`: everything from the configuration file to a graceful stop. */
 export async function runAgent(options: RunOptions): Promise<void> {
+  keepHeapSmall()
   const { log, setLevel } = createLog()
   const site = readCentre(options.config)
   if (site && !site.hasSite) await keeperOf(site, { log, onNew: () => undefined }).refresh()
