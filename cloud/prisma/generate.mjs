@@ -1,5 +1,5 @@
 /**
- * Generates the Prisma client into cloud/src/generated, or with --validate only checks schema.prisma.
+ * Generates the Prisma client into cloud/src/generated, or with --validate only checks the schema.
  *
  * Prisma's command line wants to download a schema engine before it does anything, although neither of these commands
  * runs it. Naming some other program as that engine keeps the download away, so a clone without a way to Prisma's
@@ -27,7 +27,7 @@ if (prisma === undefined) {
   // An install without development packages runs the built bundle, which holds the client already.
   process.stdout.write(`prisma ${command} left out: the prisma package is not installed\n`)
 } else {
-  const result = spawnSync(process.execPath, [prisma, command, '--schema', join(here, 'schema.prisma')], {
+  const result = spawnSync(process.execPath, [prisma, command, '--schema', here], {
     cwd: dirname(here),
     encoding: 'utf8',
     env: {
@@ -42,6 +42,6 @@ if (prisma === undefined) {
     process.stderr.write(`prisma ${command} failed (cloud/prisma/generate.mjs):\n${said}\n`)
     process.exitCode = 1
   } else if (command === 'validate') {
-    process.stdout.write('cloud/prisma/schema.prisma is valid\n')
+    process.stdout.write('cloud/prisma/*.prisma are valid\n')
   }
 }

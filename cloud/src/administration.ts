@@ -1,6 +1,9 @@
-import type { Client, Pool } from 'pg'
+import type { Client, ClientBase, Pool } from 'pg'
 
+import { findTenant } from './report/tenant.ts'
+import { createScopedDatabase, type Scope } from './tenancy/scope.ts'
 import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
+import { refuseUnsafeRole } from './upkeep/privileges.ts'
 
 export { registerGateway, revokeGateway, storeCode } from './record/gateway-identity.ts'
 /** What the operator does by hand: the commands and the launcher reach it here. */
@@ -36,4 +39,43 @@ export async function withPool<T>(access: DatabaseOptions, work: (pool: Pool) =>
   } finally {
     await pool.end()
   }
+}
+
+/** One organisation, for a command of an operator. */
+export interface TenantSession {
+  readonly orgId: number
+  read<T>(work: (client: ClientBase) => Promise<T>): Promise<T>
+  write<T>(work: (client: ClientBase) => Promise<T>): Promise<T>
+}
+
+interface TenantWish {
+  /** Slug of the organisation. */
+  readonly org: string
+  /** For the audit chain, for example `operator:anna`. */
+  readonly actor: string
+  /** Needed for people's data. */
+  readonly purpose?: string | undefined
+}
+
+/**
+ * Runs `work` in one organisation with all its facilities, held by row security like any other caller.
+ * @param access logs in as bt_api
+ * @throws BioTrakrError DATABASE_UNREACHABLE, DATABASE_PRIVILEGE, or CONFIG_INVALID for an organisation that is not there
+ */
+export function withTenant<T>(
+  access: DatabaseOptions,
+  { org, actor, purpose }: TenantWish,
+  work: (tenant: TenantSession) => Promise<T>,
+): Promise<T> {
+  return withPool(access, async (pool) => {
+    await refuseUnsafeRole(pool)
+    const { id: orgId } = await findTenant(pool, org)
+    const database = createScopedDatabase(pool)
+    const scope: Scope = { orgId, facilities: 'all', actor, purpose }
+    return work({
+      orgId,
+      read: (step) => database.read(scope, step),
+      write: (step) => database.write(scope, step),
+    })
+  })
 }

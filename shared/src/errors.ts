@@ -58,6 +58,11 @@ export type ErrorCode =
   | 'ENROL_UNTRUSTED'
   | 'IDENTITY_INVALID'
   | 'NOT_FOUND'
+  | 'INPUT_INVALID'
+  | 'CONFLICT'
+  | 'ROW_VERSION'
+  | 'NOT_ALLOWED'
+  | 'UNAUTHENTICATED'
   | 'AGENT_REFUSED'
   | 'PORT_IN_USE'
   | 'PORT_ADDRESS'
@@ -76,18 +81,22 @@ interface Details {
   /** One sentence: what the reader of this message should do now. */
   readonly next: string
   readonly cause?: unknown
+  /** For programs: what the message says, as data. Never a secret. */
+  readonly details?: Readonly<Record<string, unknown>>
 }
 
 /** The one error type. Its message says what failed; `next` says what to do; `code` never changes. */
 export class BioTrakrError extends Error {
   readonly code: ErrorCode
   readonly next: string
+  readonly details: Readonly<Record<string, unknown>> | undefined
 
-  constructor(message: string, { code, next, cause }: Details) {
+  constructor(message: string, { code, next, cause, details }: Details) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'BioTrakrError'
     this.code = code
     this.next = next
+    this.details = details
   }
 }
 

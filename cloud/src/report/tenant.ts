@@ -12,7 +12,7 @@ export interface Tenant {
  * @throws BioTrakrError CONFIG_INVALID when there is none
  */
 export async function findTenant(pool: Pool, slug: string): Promise<Tenant> {
-  const found = await within(pool, ['app.org_slug', slug], (client) =>
+  const found = await within(pool, { 'app.org_slug': slug }, (client) =>
     client.query<Tenant>('select id, slug, name from iam.org where slug = $1', [slug]),
   )
   const tenant = found.rows[0]
@@ -33,12 +33,14 @@ export interface TenantReader {
 }
 
 export function createTenantReader(pool: Pool, { id }: Tenant): TenantReader {
-  return { read: (work) => within(pool, ['app.org', String(id)], work).catch(refuse) }
+  // Whoever holds the token of this service sees the whole organisation.
+  const settings = { 'app.org': String(id), 'app.facilities': 'all' }
+  return { read: (work) => within(pool, settings, work).catch(refuse) }
 }
 
 async function within<T>(
   pool: Pool,
-  setting: readonly [name: string, value: string],
+  settings: Readonly<Record<string, string>>,
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
@@ -46,7 +48,9 @@ async function within<T>(
   let discard = true
   try {
     await client.query('begin read only')
-    await client.query({ name: 'tenant', text: 'select set_config($1, $2, true)', values: [...setting] })
+    for (const setting of Object.entries(settings)) {
+      await client.query({ name: 'tenant', text: 'select set_config($1, $2, true)', values: setting })
+    }
     const result = await work(client)
     await client.query('commit')
     discard = false

@@ -8,7 +8,7 @@ import type { Logger } from 'pino'
 import type { Guard } from './guard.ts'
 import type { HealthDocument } from './health.ts'
 import type { ServeMetrics } from './metrics.ts'
-import { type ProblemCode, sendProblem } from './problems.ts'
+import { type ProblemCode, sendProblem, sendRefusal } from './problems.ts'
 
 interface WebServerOptions {
   readonly guard: Guard
@@ -20,7 +20,8 @@ interface WebServerOptions {
 }
 
 const MAX_CONNECTIONS = 1_024
-const MAX_BODY_BYTES = 4_096
+/** An asset with its notes (4,000 characters) and attributes (16 KiB). */
+const MAX_BODY_BYTES = 65_536
 /** An identity of 160 characters, each written as three. */
 const MAX_PARAMETER = 480
 
@@ -51,6 +52,8 @@ export function createWebServer({ guard, health, metrics, isBusy, log }: WebServ
   })
   server.setNotFoundHandler((_request, reply) => sendProblem(reply, 'not-found'))
   server.setErrorHandler<FastifyError>((error, request, reply) => {
+    const refusal = error instanceof BioTrakrError ? sendRefusal(reply, error) : undefined
+    if (refusal) return refusal
     const code = problemOf(error)
     if (code === 'internal' || code === 'database-down') {
       const fields = { event: 'serve.failed', request: request.id, route: request.routeOptions.url }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 import type { Client } from 'pg'
@@ -9,7 +9,11 @@ import { findMigrations } from './migrations.ts'
 import { refuseUnsafeRole } from './privileges.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
 
-const SCHEMAS = ['iam', 'site', 'rtls', 'telemetry']
+const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
+/** What a person may take away again; everything else ends by a state or a date. */
+const API_DELETES: readonly string[] = []
+/** Functions with the rights of their owner: each filters the tenant itself, or may only be called by what does. */
+const DEFINERS = ['audit.append', 'audit.ensure_month', 'audit.record_change']
 /** Tables of a tenant schema that belong to no tenant. */
 const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
 
@@ -22,6 +26,28 @@ beforeAll(async () => {
 })
 afterAll(() => database.stop())
 
+/** Tables of a tenant that row security does not hold, and private ones that it would break. */
+async function unprotected(): Promise<unknown[]> {
+  const { rows } = await owner.query(
+    `select n.nspname || '.' || c.relname as name, n.nspname = 'telemetry' as private,
+       c.relrowsecurity and c.relforcerowsecurity as forced,
+       exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant') as policy,
+       n.nspname = 'iam' and c.relname = 'org' or exists (select from pg_attribute a
+         where a.attrelid = c.oid and a.attname = 'org_id' and (a.attnotnull or c.relname = 'quarantine')) as tenant
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p') and n.nspname = any($1) and not (c.relispartition and not exists (
+       select from pg_class t, aclexplode(t.relacl) as a where t.oid = c.oid and a.grantee <> t.relowner))
+     order by 1`,
+    [SCHEMAS],
+  )
+  expect(rows.length).toBeGreaterThan(14)
+  const wrong = rows.filter(({ name, private: hidden, forced, policy, tenant }) => {
+    if (NO_TENANT.includes(name)) return false
+    return hidden ? !tenant || forced || policy : !(tenant && forced && policy)
+  })
+  return wrong.map(({ name }) => name)
+}
+
 async function column(sql: string): Promise<unknown[]> {
   const { rows } = await owner.query({ text: sql, values: [SCHEMAS], rowMode: 'array' })
   return rows.map((row: unknown[]) => row[0])
@@ -29,27 +55,18 @@ async function column(sql: string): Promise<unknown[]> {
 
 describe('the catalogue of the migrated database', () => {
   it('gives every table a tenant, forced row security and a policy, or keeps it private', async () => {
-    const { rows } = await owner.query(
-      `select n.nspname || '.' || c.relname as name, n.nspname = 'telemetry' as private,
-         c.relrowsecurity and c.relforcerowsecurity as forced,
-         exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'tenant') as policy,
-         n.nspname = 'iam' and c.relname = 'org' or exists (select from pg_attribute a
-           where a.attrelid = c.oid and a.attname = 'org_id' and (a.attnotnull or c.relname = 'quarantine')) as tenant
-       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-       where c.relkind in ('r', 'p') and n.nspname = any($1) order by 1`,
-      [SCHEMAS],
-    )
-    expect(rows.length).toBeGreaterThan(14)
-    const wrong = rows.filter(({ name, private: hidden, forced, policy, tenant }) => {
-      if (NO_TENANT.includes(name)) return false
-      return hidden ? !tenant || forced || policy : !(tenant && forced && policy)
-    })
-    expect(wrong).toEqual([])
+    expect(await unprotected()).toEqual([])
+  })
+
+  it('would find a table that somebody adds without a policy', async () => {
+    await owner.query('create table site.planted (id integer, org_id integer not null)')
+    expect(await unprotected()).toEqual(['site.planted'])
+    await owner.query('drop table site.planted')
   })
 
   it('evaluates the tenant once a statement, not once a row', async () => {
     const policies = await column(
-      `select coalesce(qual, '') || coalesce(with_check, '') from pg_policies where schemaname = any($1) and policyname = 'tenant'`,
+      `select coalesce(qual, '') || coalesce(with_check, '') from pg_policies where schemaname = any($1) and policyname in ('tenant', 'reach')`,
     )
     for (const text of policies) expect(text).toMatch(/\( SELECT iam\.current_org\(\)/)
   })
@@ -71,12 +88,21 @@ describe('the catalogue of the migrated database', () => {
     ])
   })
 
-  it('lets the API read through policies and barrier views only, and write nothing', async () => {
+  it('keeps the API from history, from what only the ingester writes, and from rights over tables', async () => {
     const grants = await column(
-      `select table_schema || '.' || table_name || ' ' || privilege_type from information_schema.role_table_grants
-       where table_schema = any($1) and grantee = 'bt_api' and (table_schema = 'telemetry' or privilege_type <> 'SELECT')`,
+      `select table_schema || '.' || table_name || ' ' || lower(privilege_type)
+       from information_schema.role_table_grants where table_schema = any($1) and grantee = 'bt_api'
+         and (table_schema in ('telemetry', 'audit') and privilege_type <> 'SELECT'
+           or table_schema = 'telemetry' and table_name not in (select viewname from pg_views)
+           or privilege_type not in ('SELECT', 'INSERT', 'UPDATE')
+           or privilege_type <> 'SELECT' and table_schema || '.' || table_name in (
+             'rtls.watermark', 'rtls.gap', 'rtls.clock_anchor', 'rtls.position', 'rtls.store', 'rtls.staged'))
+       order by 1`,
     )
-    expect(grants).toEqual([])
+    expect(grants).toEqual(API_DELETES)
+  })
+
+  it('shows the API barrier views and views with the rights of the caller only', async () => {
     const open = await column(
       `select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
        where c.relkind in ('v', 'm') and n.nspname = any($1) and n.nspname <> 'telemetry'
@@ -143,21 +169,25 @@ describe('the catalogue of the migrated database', () => {
     expect(grants).toEqual([])
   })
 
-  it('has no function that runs with the rights of its owner', async () => {
+  it('has no function with the rights of its owner but those listed, each with a fixed search path', async () => {
     const definers = await column(
-      `select p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-       where n.nspname = any($1) and p.prosecdef`,
+      `select n.nspname || '.' || p.proname
+         || case when p.proconfig::text like '%search_path=%' then '' else ' without a search path' end
+       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+       where n.nspname = any($1) and p.prosecdef order by 1`,
     )
-    expect(definers).toEqual([])
+    expect(definers).toEqual([...DEFINERS].sort())
   })
 
-  it('equals schema.prisma column by column, both ways', async () => {
+  it('equals the Prisma schema column by column, both ways', async () => {
     const stored = await column(
       `select c.table_schema || '.' || c.table_name || '.' || c.column_name || ' ' || c.udt_name
          || case c.is_nullable when 'YES' then '?' else '' end
          || case when c.column_default is not null or c.is_identity = 'YES' then ' default' else '' end
        from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
-       where c.table_schema = any($1) and c.table_schema <> 'telemetry' and t.table_type = 'BASE TABLE' order by 1`,
+       where c.table_schema = any($1) and c.table_schema <> 'telemetry' and t.table_type = 'BASE TABLE'
+         and not exists (select from pg_class p where p.oid = format('%I.%I', c.table_schema, c.table_name)::regclass
+           and p.relispartition) order by 1`,
     )
     expect(prismaColumns().sort()).toEqual(stored.map(String).sort())
   })
@@ -171,20 +201,27 @@ const TYPES: Readonly<Record<string, string>> = {
   DateTime: 'timestamptz',
   Bytes: 'bytea',
   Float: 'float8',
+  Json: 'jsonb',
   '@db.SmallInt': 'int2',
   '@db.Real': 'float4',
+  '@db.Uuid': 'uuid',
+  '@db.Date': 'date',
+  '@db.Inet': 'inet',
 }
 
 function prismaColumns(): string[] {
-  const schema = readFileSync(join(dirname(findMigrations()), 'schema.prisma'), 'utf8')
+  const folder = dirname(findMigrations())
+  const files = readdirSync(folder).filter((name) => name.endsWith('.prisma'))
+  const schema = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
   return [...schema.matchAll(/^model \w+ \{\n([\s\S]*?)^\}/gm)].flatMap(([, body = '']) => {
     const table = `${/@@schema\("(\w+)"\)/.exec(body)?.[1]}.${/@@map\("(\w+)"\)/.exec(body)?.[1]}`
-    return [...body.matchAll(/^ {2}(\w+) +(\w+)(\??)(?: +(.*))?$/gm)].flatMap(
-      ([, field, type = '', optional, rest = '']) => {
+    return [...body.matchAll(/^ {2}(\w+) +(\w+)(\?|\[\]|)(?: +(.*))?$/gm)].flatMap(
+      ([, field, type = '', suffix, rest = '']) => {
         if (!TYPES[type]) return []
         const name = /@map\("(\w+)"\)/.exec(rest)?.[1] ?? field
-        const stored = TYPES[/@db\.(?:SmallInt|Real)/.exec(rest)?.[0] ?? type]
-        return [`${table}.${name} ${stored}${optional}${rest.includes('@default(') ? ' default' : ''}`]
+        const stored = `${suffix === '[]' ? '_' : ''}${TYPES[/@db\.(?:SmallInt|Real|Uuid|Date|Inet)/.exec(rest)?.[0] ?? type]}`
+        const isOptional = suffix === '?' ? '?' : ''
+        return [`${table}.${name} ${stored}${isOptional}${rest.includes('@default(') ? ' default' : ''}`]
       },
     )
   })
@@ -217,7 +254,9 @@ describe('tenancy', () => {
 
   async function counts(org: string | undefined): Promise<number[]> {
     await api.query('begin')
-    if (org !== undefined) await api.query(`select set_config('app.org', $1, true)`, [org])
+    if (org !== undefined) {
+      await api.query(`select set_config('app.org', $1, true), set_config('app.facilities', 'all', true)`, [org])
+    }
     const found: number[] = []
     for (const table of sees) found.push((await api.query(`select from ${table}`)).rowCount ?? -1)
     await api.query('commit')

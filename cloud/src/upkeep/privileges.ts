@@ -15,7 +15,7 @@ const STANDING = `
     exists (select from pg_roles where rolbypassrls and pg_has_role(session_user, oid, 'member')) as bypasses,
     exists (
       select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('iam', 'site', 'rtls', 'telemetry') and pg_has_role(session_user, c.relowner, 'member')
+      where n.nspname in ('iam', 'site', 'rtls', 'asset', 'care', 'audit', 'telemetry') and pg_has_role(session_user, c.relowner, 'member')
     ) as owns`
 
 /**
@@ -31,7 +31,7 @@ export async function refuseUnsafeRole(client: ClientBase | Pool): Promise<void>
   if (!trouble) return
   throw new BioTrakrError(`The database user "${standing.name}" ${trouble}, so row security would not bind it`, {
     code: 'DATABASE_PRIVILEGE',
-    next: 'Log in as bt_api (serve), bt_ingest (ingest) or bt_ca (enroll), which `biotrakr-cloud migrate` creates; give them a password.',
+    next: 'Log in as bt_api (serve), bt_ingest (ingest), bt_ca (enroll) or bt_jobs (maintain), which `biotrakr-cloud migrate` creates; give them a password.',
   })
 }
 
