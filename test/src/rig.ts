@@ -37,7 +37,7 @@ interface Gateway {
   readonly name: GatewayId
   readonly outbox: Outbox
   readonly sync: ReturnType<typeof createSync>
-  /** Stores so many fixes, a millisecond apart, and lets them go. */
+  /** Stores so many fixes and lets them go. */
   add(count: number): void
   stop(): Promise<void>
 }
@@ -52,6 +52,9 @@ interface GatewayWish {
   readonly url?: string
   /** Bytes of chance in every record, so that it does not become small. */
   readonly ballast?: number
+  /** Time of the first record (Unix ms, an hour ago by default) and from one to the next (1 ms by default). */
+  readonly startMs?: number
+  readonly stepMs?: number
 }
 
 interface SiteWish {
@@ -150,6 +153,7 @@ const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}
 
 function startGateway(name: string, wish: GatewayWish & { readonly folder: string; readonly url: string }): Gateway {
   const { folder, url, maxBytes = 64 * 1_048_576, graceMs = 86_400_000, box, clock = systemClock } = wish
+  const { startMs = Date.now() - 3_600_000, stepMs = 1 } = wish
   const gateway = name as GatewayId
   const outbox = openSqliteOutbox({
     path: `${folder}.sqlite`,
@@ -177,7 +181,6 @@ function startGateway(name: string, wish: GatewayWish & { readonly folder: strin
   sync.start()
   let made = 0
   let stopped: Promise<void> | undefined
-  const startMs = Date.now() - 3_600_000
   const stop = async () => {
     await sync.stop({ flushMs: 0 })
     outbox.close()
@@ -187,7 +190,7 @@ function startGateway(name: string, wish: GatewayWish & { readonly folder: strin
     outbox,
     sync,
     add: (count) => {
-      for (let i = 0; i < count; i++) outbox.append(fixAt(startMs + ++made, wish.ballast))
+      for (let i = 0; i < count; i++) outbox.append(fixAt(startMs + ++made * stepMs, wish.ballast))
       outbox.flush()
       sync.notifyCommitted()
     },
