@@ -62,6 +62,7 @@ export type ErrorCode =
   | 'CONFLICT'
   | 'ROW_VERSION'
   | 'NOT_ALLOWED'
+  | 'KEY_INVALID'
   | 'UNAUTHENTICATED'
   | 'AGENT_REFUSED'
   | 'PORT_IN_USE'
