@@ -218,6 +218,8 @@ declare
   before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
   after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
   row_now jsonb := coalesce(after, before);
+  org text := coalesce(current_setting('app.org', true), '');
+  actor text := coalesce(current_setting('app.actor', true), '');
   secret text;
 begin
   for i in 1 .. tg_nargs - 1 loop
@@ -240,8 +242,15 @@ begin
       return null;
     end if;
   end if;
+  -- It belongs to the tenant of the row, also where one login serves them all. Only the API, behind which are people,
+  -- has to say who it is; the others are known by their login.
+  perform set_config('app.org', coalesce(row_now ->> 'org_id', org), true);
+  if actor = '' and session_user <> 'bt_api' then
+    perform set_config('app.actor', 'login:' || session_user, true);
+  end if;
   perform audit.append('change', lower(tg_op), tg_table_schema || '.' || tg_table_name,
     coalesce(row_now ->> tg_argv[0], ''), (row_now ->> 'facility_id')::integer, before, after);
+  perform set_config('app.org', org, true), set_config('app.actor', actor, true);
   return null;
 end
 $$;
