@@ -13,7 +13,15 @@ const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
 /** What a person may take away again; everything else ends by a state or a date. */
 const API_DELETES: readonly string[] = ['site.zone_room delete']
 /** Functions with the rights of their owner: each filters the tenant itself, or may only be called by what does. */
-const DEFINERS = ['audit.append', 'audit.ensure_month', 'audit.record_change']
+const DEFINERS = [
+  'asset.rebuild_search_words',
+  'asset.refuse_cycle',
+  'asset.search',
+  'asset.search_by_attrs',
+  'audit.append',
+  'audit.ensure_month',
+  'audit.record_change',
+]
 /** Tables of a tenant schema that belong to no tenant. */
 const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
 
