@@ -64,6 +64,7 @@ export type ErrorCode =
   | 'NOT_ALLOWED'
   | 'KEY_INVALID'
   | 'UNAUTHENTICATED'
+  | 'OVERLOADED'
   | 'AGENT_REFUSED'
   | 'PORT_IN_USE'
   | 'PORT_ADDRESS'

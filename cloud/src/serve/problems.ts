@@ -58,6 +58,7 @@ const CODES: Partial<Record<BioTrakrError['code'], ProblemCode>> = {
   NOT_FOUND: 'not-found',
   CONFLICT: 'conflict',
   ROW_VERSION: 'row-version',
+  OVERLOADED: 'overloaded',
 }
 
 /** Answers with an error that the caller can do something about. @returns undefined for any other error */
