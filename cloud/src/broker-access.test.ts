@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 
@@ -229,6 +230,28 @@ describe.skipIf(skipWithoutMosquitto)('the listeners (skipped where there is no 
     expect(await attempt(await broker.gateway('gw-late'))).toBe('ECONNRESET')
     end()
     await expect.poll(async () => attempt(await broker.gateway('gw-late')), { timeout: 15_000 }).toBe('connected')
+  })
+
+  it('let connections that never end their CONNECT wait, and serve everyone else meanwhile', async () => {
+    await broker.start()
+    const inside = await gateway(B)
+    const { certificate: cert, key } = await broker.gateway(A)
+    const dawdlers = Array.from({ length: 20 }, () => {
+      const to = { host: '127.0.0.1', port: broker.port, ca: broker.authority.centreCa, cert, key }
+      return tlsConnect(to)
+        .on('error', () => {})
+        .resume()
+    })
+    await Promise.all(dawdlers.map((socket) => once(socket, 'secureConnect')))
+    // A CONNECT of 200 bytes, of which one comes after each thing that somebody else does.
+    const connect = Buffer.from(`10c80100044d5154540502003c0000b9${'61'.repeat(185)}`, 'hex')
+    for (const byte of connect.subarray(0, 40)) {
+      for (const socket of dawdlers) socket.write(Buffer.of(byte))
+      expect(await writes(inside, topics.live(B))).toBe(0x10)
+    }
+    expect(await attempt(await broker.gateway('gw-new'))).toBe('connected')
+    expect(dawdlers.filter(({ destroyed }) => destroyed)).toEqual([])
+    for (const socket of dawdlers) socket.destroy()
   })
 
   it('stop at the limit of open files once the list was read again, which makes mosquitto 2.0 forget their own', async () => {

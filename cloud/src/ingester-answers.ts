@@ -1,4 +1,4 @@
-import { type Clock, type GatewayId, type Hello, topics } from '@biotrakr/shared'
+import { type Clock, type Epoch, formatEpoch, type GatewayId, type Hello, topics } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import { ackText, nackText, type RefusalCode, refuseText, welcomeText } from './ingest/answers.ts'
@@ -19,6 +19,7 @@ interface Options {
 }
 
 interface Parts {
+  readonly watch: SecurityWatch
   readonly broker: BrokerConnection
   readonly parking: Parking
   readonly assembly: Assembly
@@ -26,11 +27,12 @@ interface Parts {
 }
 
 /** What the agents are told, and what of a set has to be tried again. */
-export function createAnswers({ clock, log }: Options, { broker, parking, assembly, metrics }: Parts) {
+export function createAnswers({ clock, log }: Options, { broker, parking, assembly, metrics, watch }: Parts) {
   const refusals = createLimiter(clock, 1, 2_000)
 
   const acknowledge = (outcome: Extract<Outcome<Delivery>, { kind: 'recorded' }>) => {
-    const { gateway, epoch, hw, runs } = outcome
+    const { gateway, epoch, hw, runs, isRepeated } = outcome
+    if (isRepeated) watch.repeated(gateway, epoch)
     broker.publish(topics.ack(gateway), ackText(outcome, clock.wallMs()))
     metrics.acks.inc()
     metrics.batches.inc(runs.length)
@@ -88,22 +90,47 @@ const NOTICES = {
   STORE_RESTORED: "the gateway's store was put back to an earlier state, or copied",
 } as const
 
-interface StrayParts {
+interface WatchParts {
   readonly recorder: Recorder<Delivery>
   readonly side: ReturnType<typeof createSideLane>
   readonly metrics: IngesterMetrics
 }
 
-/** Evidence is kept in bounds: at most ten rows per gateway and minute, everything beyond is only counted. */
-export function strayKeeper({ clock, log }: Options, { recorder, side, metrics }: StrayParts) {
+export interface SecurityWatch {
+  stray(stray: Stray): void
+  /** Nothing of what came was new. */
+  repeated(gateway: GatewayId, epoch: Epoch): void
+}
+
+/**
+ * Evidence is kept in bounds: at most ten rows of the quarantine per gateway and minute, and one entry of the audit chain
+ * per gateway, kind and hour. Everything beyond is only counted.
+ */
+export function createSecurityWatch({ clock, log }: Options, { recorder, side, metrics }: WatchParts): SecurityWatch {
   const limiter = createLimiter(clock, 10, 60_000)
-  return (stray: Stray): void => {
+  const entries = createLimiter(clock, 1, 3_600_000)
+  const keep = (stray: Stray): void => {
     const { gateway, code, detail } = stray
     metrics.strays.inc({ code })
     if (!limiter.admits(gateway)) return
     log.warn({ event: 'ingest.stray', gateway, code, detail }, 'a message from which nothing is recorded')
     side.run(async () => {
-      await recorder.keepStray(stray)
+      const isKnown = await recorder.keepStray(stray)
+      if (!isKnown || !entries.admits(`${gateway}/${code}`)) return
+      await recorder.note({ gateway, action: code, what: { detail } })
     })
   }
+  // An agent rightly sends a batch again whose acknowledgement was lost.
+  const repeated = (gateway: GatewayId, epoch: Epoch) => {
+    if (!limiter.admits(gateway)) return
+    side.run(async () => {
+      if (!(await recorder.isReplay(gateway, epoch)) || !entries.admits(`${gateway}/replay`)) return
+      await recorder.note({ gateway, action: 'REPLAY', what: { epoch: formatEpoch(epoch) } })
+      log.warn(
+        { event: 'ingest.replay', gateway },
+        'a batch of an earlier opening came again; its store is another now',
+      )
+    })
+  }
+  return { stray: keep, repeated }
 }

@@ -164,6 +164,32 @@ describe.skipIf(skipWithoutMosquitto)(
       expect(await rows()).toBe(5)
     })
 
+    it('puts a batch of an earlier opening that comes again, and one in another name, into the audit chain, once an hour', async () => {
+      const reopened = formatEpoch({ counter: 2, nonce: '00000000000000bb' })
+      const greet = (opening: string, epochs: object[]) =>
+        ward.publish(topics.hello(A), JSON.stringify({ software: '1', store: 's', opening, epochs }))
+      const before = await count('audit.event')
+      await start()
+      await greet(epoch, [{ epoch, first: 1, last: 5 }])
+      const captured = batch(A, 1, fixes(1, 5))
+      for (const acks of [1, 2]) {
+        await ward.publish(topics.ledger(A), captured)
+        await expect.poll(() => ward.said(A, 'ack').length).toBe(acks)
+      }
+      await greet(reopened, [])
+      await expect.poll(() => ward.said(A, 'welcome').length).toBe(2)
+      for (let i = 0; i < 3; i++) await ward.publish(topics.ledger(A), captured)
+      for (let i = 0; i < 3; i++) await ward.publish(topics.ledger(B), captured)
+      const chain = async () =>
+        (
+          await database.ownerClient.query(
+            `select action || ' ' || actor || ' ' || outcome as entry from audit.event where n > ${before} order by 1`,
+          )
+        ).rows.map(({ entry }) => entry)
+      await expect.poll(chain).toEqual(['FOREIGN_GATEWAY gateway:gw-b refused', 'REPLAY gateway:gw-a refused'])
+      expect(await rows()).toBe(5)
+    })
+
     it('lets an early batch wait a moment for its predecessor, and then asks where to go on', async () => {
       const ingester = await start()
       await ward.publish(topics.ledger(A), batch(A, 4, fixes(4, 6)))

@@ -17,7 +17,7 @@ import { createIntake, type Intake } from './ingest/intake.ts'
 import { createParking } from './ingest/parking.ts'
 import { createShardKeeper } from './ingest/shard-keeper.ts'
 import { createSideLane } from './ingest/side-lane.ts'
-import { createAnswers, strayKeeper } from './ingester-answers.ts'
+import { createAnswers, createSecurityWatch } from './ingester-answers.ts'
 import { createIngesterMetrics, type IngesterMetrics } from './ingester-metrics.ts'
 import { createRecorder, type RecorderStatus } from './record/recorder.ts'
 import { createShardLeases } from './record/shard-leases.ts'
@@ -92,8 +92,8 @@ export function createIngester(options: IngesterOptions): Ingester {
     },
   })
   const mover = createStagedMover(options)
-  const onStray = strayKeeper(options, { recorder, side, metrics })
-  const assembly = createAssembly(SET, { intake, clock, compression, onStray })
+  const watch = createSecurityWatch(options, { recorder, side, metrics })
+  const assembly = createAssembly(SET, { intake, clock, compression, onStray: watch.stray })
   const online = createOnline()
   const hello: Receiver['hello'] = (gateway, said) => {
     const atMs = clock.monoMs()
@@ -110,7 +110,7 @@ export function createIngester(options: IngesterOptions): Ingester {
       broker.publish(topics.ack(gateway), nackText(epoch, hw))
     },
   })
-  const answers = createAnswers(options, { broker, parking, assembly, metrics })
+  const answers = createAnswers(options, { broker, parking, assembly, metrics, watch })
   const shards = shardKeeper(options, broker)
 
   const work: Work = { sets: 0, isRecording: false }

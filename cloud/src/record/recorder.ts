@@ -2,6 +2,7 @@ import {
   backoffMs,
   type Clock,
   type Compression,
+  type Epoch,
   encodeBatch,
   formatEpoch,
   type GatewayId,
@@ -18,6 +19,7 @@ import { createWriters } from './draft.ts'
 import { faultOf, messageOf, sqlState, TROUBLE_NEXT, type Trouble, troubleOf } from './faults.ts'
 import { type Greeting, greet } from './greeting.ts'
 import { createNewestKnown } from './positions.ts'
+import { isFromEarlierOpening, type SecurityNote, writeSecurityNote } from './security-note.ts'
 import { withClient } from './session.ts'
 import { commitRuns, type Outcome, type Run, type Tally } from './transaction.ts'
 import { insertQuarantine } from './write-draft.ts'
@@ -62,6 +64,10 @@ export interface Recorder<R extends Run> {
   greet(gateway: GatewayId, hello: Hello): Promise<Greeting | undefined>
   /** Keeps evidence of bytes that cannot be recorded. @returns false when the gateway is not known */
   keepStray(stray: StrayRow): Promise<boolean>
+  /** Puts what a gateway should not have done into the audit chain. */
+  note(note: SecurityNote): Promise<boolean>
+  /** Whether a batch that was committed before is none that the gateway itself would send again. */
+  isReplay(gateway: GatewayId, epoch: Epoch): Promise<boolean>
   stop(): void
   status(): RecorderStatus
 }
@@ -108,6 +114,9 @@ export function createRecorder<R extends Run>(options: Options): Recorder<R> {
     },
     greet: (gateway, hello) => greet(pool, options.clock, gateway, hello),
     keepStray: (stray) => withClient(pool, options.clock, (client) => insertStray(client, stray)),
+    note: (note) => withClient(pool, options.clock, (client) => writeSecurityNote(client, note)),
+    isReplay: (gateway, epoch) =>
+      withClient(pool, options.clock, (client) => isFromEarlierOpening(client, gateway, formatEpoch(epoch))),
     stop: attempts.stop,
     status: () => ({ ...attempts.status(), bisected }),
   }
@@ -268,6 +277,7 @@ function mergeOutcomes<R extends Run>(outcomes: readonly Outcome<R>[]): readonly
             hw: Math.max(before.hw, outcome.hw),
             quarantined: [...before.quarantined, ...outcome.quarantined],
             runs: [...before.runs, ...outcome.runs],
+            isRepeated: before.isRepeated && outcome.isRepeated,
           }
         : outcome,
     )

@@ -37,6 +37,8 @@ export type Outcome<R extends Run> =
       readonly hw: number
       readonly quarantined: readonly QuarantinedRun[]
       readonly runs: readonly R[]
+      /** Nothing of it was new. */
+      readonly isRepeated: boolean
     }
   /** Begins after `hw + 1`: what lies between has not come yet. */
   | { readonly kind: 'early'; readonly run: R; readonly hw: number }
@@ -161,6 +163,7 @@ function draftGroup<R extends Run>(draft: Draft, group: Group<R>, recording: Rec
   const early: Outcome<R>[] = []
   let repeated = 0
   const from = draft.quarantine.length
+  const before = group.hw
   for (const run of group.runs) {
     if (run.first > group.hw + 1) {
       early.push({ kind: 'early', run, hw: group.hw })
@@ -185,6 +188,7 @@ function draftGroup<R extends Run>(draft: Draft, group: Group<R>, recording: Rec
       hw,
       quarantined,
       runs: recorded,
+      isRepeated: hw === before,
     })
   }
   return { outcomes, repeated }

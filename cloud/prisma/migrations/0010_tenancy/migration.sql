@@ -207,7 +207,9 @@ begin
   return entry.n;
 end
 $$;
-grant execute on function audit.append(text, text, text, text, integer, jsonb, jsonb, text, integer) to bt_api, bt_jobs;
+grant usage on schema audit to bt_ingest;
+grant execute on function audit.append(text, text, text, text, integer, jsonb, jsonb, text, integer)
+  to bt_api, bt_jobs, bt_ingest;
 grant select on audit.event, audit.head to bt_api, bt_jobs;
 
 -- Row trigger of tables whose changes are kept with old and new values. Arguments: the column that names the row, then
