@@ -11,7 +11,7 @@ import { createTestDatabase, type TestDatabase } from './test-database.ts'
 
 const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
 /** What a person may take away again; everything else ends by a state or a date. */
-const API_DELETES: readonly string[] = ['site.zone_room delete']
+const API_DELETES: readonly string[] = ['rtls.tag_assignment delete', 'site.zone_room delete']
 /** Functions with the rights of their owner: each filters the tenant itself, or may only be called by what does. */
 const DEFINERS = [
   'asset.rebuild_search_words',
@@ -21,6 +21,11 @@ const DEFINERS = [
   'audit.append',
   'audit.ensure_month',
   'audit.record_change',
+  'rtls.asset_history',
+  'rtls.mark_assignment',
+  'rtls.tag_history',
+  'rtls.where_at',
+  'telemetry.drop_history',
 ]
 /** Tables of a tenant schema that belong to no tenant. */
 const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
