@@ -18,6 +18,12 @@ export function databaseAccess({ database }: CloudConfig, application: string): 
   }
 }
 
+/** Certificate and key of `serve`, read at every call; undefined where a proxy speaks TLS, or nobody. */
+export function serverPair({ certFile, keyFile }: CloudConfig['serve']) {
+  if (certFile === undefined || keyFile === undefined) return undefined
+  return () => ({ certificate: readFile(certFile).toString('utf8'), key: readSecret(keyFile) })
+}
+
 /** The broker of a configuration, secrets read from their files. @throws BioTrakrError CONFIG_INVALID without one */
 export function brokerAccess({ broker }: CloudConfig): BrokerAddress {
   if (!broker) {

@@ -42,7 +42,7 @@ describe('the configuration of the centre', () => {
     const config = readConfig(write('cloud.yaml', good))
     expect(config.database).toMatchObject({ port: 5432, database: 'biotrakr', passwordFile: join(dir, 'db.password') })
     expect(config.broker?.passwordFile).toBe(join(dir, 'broker.password'))
-    expect(config.serve).toEqual({ host: '127.0.0.1', port: 8080 })
+    expect(config.serve).toEqual({ host: '127.0.0.1', port: 8080, behindProxy: false })
   })
 
   it('reports every problem at once, each with its path', () => {
@@ -79,6 +79,21 @@ describe('the configuration of the centre', () => {
     ]) {
       expect(text).toContain(line)
     }
+  })
+
+  it('opens serve to other machines with TLS only, its own or that of a proxy', () => {
+    const problems = (serve: object): string => {
+      try {
+        readConfig(write('cloud.yaml', { ...good, serve: { host: '0.0.0.0', tokenFile: 'token', ...serve } }))
+        return ''
+      } catch (error) {
+        return String(error)
+      }
+    }
+    expect(problems({})).toContain('serve.certFile: is needed when serve.host is not this machine alone')
+    expect(problems({ certFile: 'page.pem' })).toContain('serve.keyFile: certFile and keyFile belong together')
+    expect(problems({ certFile: 'page.pem', keyFile: 'page.key' })).toBe('')
+    expect(problems({ behindProxy: true })).toBe('')
   })
 
   it('takes secrets only from files that nobody else can read', () => {

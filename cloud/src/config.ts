@@ -40,6 +40,11 @@ const serveSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(8080),
   /** Bearer token that every request but /health must carry; needed as soon as other machines can connect. */
   tokenFile: path.optional(),
+  /** Certificate and key of this server: TLS 1.3, and a renewed pair is taken while it runs. */
+  certFile: path.optional(),
+  keyFile: path.optional(),
+  /** A proxy in front of it speaks TLS, and nobody else can connect. */
+  behindProxy: z.boolean().default(false),
   /** Releases that gateways may take, from `biotrakr-cloud release add`. */
   releasesFolder: path.optional(),
   /** Signed sites of gateways, from `biotrakr-cloud site publish`. */
@@ -95,6 +100,12 @@ const configSchema = z
     }
     if (!LOOPBACK.has(serve.host) && serve.tokenFile === undefined) {
       report(['serve', 'tokenFile'], 'is needed when serve.host is not this machine alone')
+    }
+    if ((serve.certFile === undefined) !== (serve.keyFile === undefined)) {
+      report(['serve', 'keyFile'], 'certFile and keyFile belong together')
+    }
+    if (!LOOPBACK.has(serve.host) && serve.certFile === undefined && !serve.behindProxy) {
+      report(['serve', 'certFile'], 'is needed when serve.host is not this machine alone, or serve.behindProxy: true')
     }
   })
 

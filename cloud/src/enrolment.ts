@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 
 import { BioTrakrError, type Clock, type GatewayId } from '@biotrakr/shared'
-import type { FastifyInstance } from 'fastify'
 import mqtt from 'mqtt'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 
 import { enrol, forgetOld, renew, revokedCertificates } from './record/gateway-identity.ts'
 import { createEnrolServer, type EnrolmentDesk } from './serve/enrol-server.ts'
+import { createServerCertificate } from './serve/server-certificate.ts'
 import { listen } from './serve/web-server.ts'
 import type { Authority, Validity } from './upkeep/authority.ts'
 import { readAuthority, replaceFile } from './upkeep/authority-files.ts'
@@ -80,7 +80,8 @@ async function startServices(pool: Pool, authority: Authority, options: Enrolmen
     deliver: (list) => deliver(list, options),
     evict: (gateway) => evict(gateway, authority, options),
   })
-  const server = enrolServer(createDesk(pool, authority, clock), authority, options)
+  const shown = serverCertificate(authority, options)
+  const server = createEnrolServer({ desk: createDesk(pool, authority, clock), tls: shown.settings, clock, log })
   const probe = await startProbeServer({
     port: probePort,
     health: async () => healthOf(keeper.status(), clock.wallMs()),
@@ -92,17 +93,18 @@ async function startServices(pool: Pool, authority: Authority, options: Enrolmen
       log.warn({ event: 'enrol.forget', error: String(error) }, 'old codes and certificates could not be removed')
     })
   })
+  const renewing = shown.watch(server.server)
   const stop = async () => {
     forgetting.cancel()
+    renewing.cancel()
     await keeper.stop()
     await server.close()
     await probe.close()
   }
-  const at = await listen(server, host, port).catch(async (error: unknown) => {
+  const url = await listen(server, host, port).catch(async (error: unknown) => {
     await stop()
     throw error
   })
-  const url = at.replace(/^http:/, 'https:')
   log.info({ event: 'enrol.started', url }, 'giving out certificates')
   return {
     url,
@@ -114,10 +116,13 @@ async function startServices(pool: Pool, authority: Authority, options: Enrolmen
   }
 }
 
-function enrolServer(desk: EnrolmentDesk, authority: Authority, options: EnrolmentOptions): FastifyInstance {
-  const { certFile, keyFile, clock, log } = options
-  const certificate = `${readText(certFile)}\n${authority.centreCa}`
-  return createEnrolServer({ desk, certificate, key: readText(keyFile), clientCa: authority.gatewayCa, clock, log })
+function serverCertificate(authority: Authority, { certFile, keyFile, clock, log }: EnrolmentOptions) {
+  return createServerCertificate({
+    read: () => ({ certificate: `${readText(certFile)}\n${authority.centreCa}`, key: readText(keyFile) }),
+    clientCa: authority.gatewayCa,
+    clock,
+    log,
+  })
 }
 
 /** Decides with the database's and the authority's words. */

@@ -16,6 +16,7 @@ import { createServeMetrics } from './serve/metrics.ts'
 import { addPages } from './serve/pages.ts'
 import { createRefresh } from './serve/refresh.ts'
 import { addReleases, type ReleaseShelf } from './serve/releases.ts'
+import { type CertificatePair, createServerCertificate } from './serve/server-certificate.ts'
 import { addSites } from './serve/sites.ts'
 import { createStreamHub, type StreamHub } from './serve/stream.ts'
 import { createWebServer, listen } from './serve/web-server.ts'
@@ -34,6 +35,8 @@ export interface ServerOptions {
   readonly host: string
   /** 0 = any free one. */
   readonly port: number
+  /** HTTPS with this pair, read again when it is renewed; plain HTTP without. */
+  readonly tls?: (() => CertificatePair) | undefined
   /** Bearer token of every request but /health; may be absent where only this machine can connect. */
   readonly token?: string | undefined
   readonly clock: Clock
@@ -92,7 +95,7 @@ async function identify(pool: Pool, { database, org }: ServerOptions): Promise<T
 }
 
 async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): Promise<CentreServer> {
-  const { clock, log, host, port, token } = options
+  const { clock, log, host, port, token, tls } = options
   const report = createReport(createTenantReader(pool, tenant))
   const board = createBoard()
   const { alarms, feed, hub } = createStream(board, options)
@@ -108,10 +111,6 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
       board.replace(sourceOf(overview))
     },
   })
-  const newestAgeMs = () => {
-    const newest = board.newestMs()
-    return newest === undefined ? undefined : clock.wallMs() - newest
-  }
   const metrics = createServeMetrics({
     feed: feed.status,
     heard: board.counters,
@@ -120,7 +119,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
     viewers: hub.viewers,
     stream: hub.counters,
     tags: board.tags,
-    newestAgeS: () => (newestAgeMs() ?? Number.NaN) / 1_000,
+    newestAgeS: () => (clock.wallMs() - (board.newestMs() ?? Number.NaN)) / 1_000,
   })
   const health = createHealth({
     clock,
@@ -132,8 +131,10 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
     tags: board.tags,
     viewers: hub.viewers,
   })
-  const guard = createGuard({ host, token, gatewayToken: siteToken })
-  const server = createWebServer({ guard, health, metrics, isBusy: () => pool.waitingCount > MAX_WAITING, log })
+  const certificate = tls && createServerCertificate({ read: tls, clock, log })
+  const guard = createGuard({ host, token, gatewayToken: siteToken, isTls: tls !== undefined })
+  const isBusy = () => pool.waitingCount > MAX_WAITING
+  const server = createWebServer({ guard, health, metrics, isBusy, log, tls: certificate?.settings })
   addApi(server, { reports: report, board, hub, roomName: rooms.name })
   addGatewayRoutes(server, options, { isWelcome: (name) => gateways.has(name), mayAsk: guard.isGateway })
   addPages(server, guard.cookieFor)
@@ -141,7 +142,9 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   await refresh.start()
   feed.start()
   hub.start()
+  const renewing = certificate?.watch(server.server)
   const stop = async () => {
+    renewing?.cancel()
     refresh.stop()
     await feed.stop()
     hub.stop()

@@ -112,7 +112,7 @@ describe('docker-compose.yml', () => {
   it('opens to other machines what gateways need, and nothing else', () => {
     const open = Object.values(compose.services).flatMap(({ ports = [] }) => ports)
     const wide = open.filter((port) => !port.startsWith('127.0.0.1:'))
-    expect(wide.map((port) => port.replace(/^.*\}:/, ''))).toEqual(['8883', '8443'])
+    expect(wide.map((port) => port.replace(/^.*\}:/, ''))).toEqual(['8883', '8080', '8443'])
   })
 })
 
@@ -140,6 +140,7 @@ describe('biotrakr-cloud init', () => {
       'pki/serve.key',
       'pki/ingester.key',
       'pki/enroll.key',
+      'page/page.key',
       'broker/broker.key',
       'authority/gateway-ca.key',
     ]

@@ -49,7 +49,18 @@ async function init({ host, org, folder, env }: InitOptions): Promise<void> {
   refuseOdd(org, /^[a-z0-9][a-z0-9-]{0,62}$/, 'slug of an organisation')
   for (const target of [folder, env]) refuseExisting(target)
   const at = (...parts: string[]) => join(folder, ...parts)
-  for (const part of ['secrets', 'pki', 'config', 'broker', 'run', 'sites', 'prometheus', 'grafana']) {
+  for (const part of [
+    'secrets',
+    'pki',
+    'page',
+    'config',
+    'broker',
+    'run',
+    'sites',
+    'releases',
+    'prometheus',
+    'grafana',
+  ]) {
     mkdirSync(at(part), { recursive: true, mode: 0o700 })
   }
   for (const name of SECRETS) replaceFile(at('secrets', name), `${randomBytes(32).toString('hex')}\n`, 0o400)
@@ -82,6 +93,8 @@ async function writeCertificates(at: At, host: string): Promise<void> {
   }
   await write(at('broker', 'broker'), { server: [host, 'broker'] })
   await write(at('pki', 'enroll'), { server: [host, 'enroll'] })
+  // In a folder of its own, so that a renewed pair is seen by the container that is running.
+  await write(at('page', 'page'), { server: [host, 'serve'] })
   await write(at('pki', 'ingester'), { process: 'ingester' })
   await write(at('pki', 'serve'), { process: 'serve' })
 }
@@ -127,7 +140,15 @@ function configs(org: string): Readonly<Record<string, object>> {
       database: database('bt_api', 'bt_api'),
       broker: broker('serve'),
       org,
-      serve: { host: '0.0.0.0', port: 8080, tokenFile: '/run/secrets/serve-token', sitesFolder: '/etc/biotrakr/sites' },
+      serve: {
+        host: '0.0.0.0',
+        port: 8080,
+        certFile: '/etc/biotrakr/page/page.pem',
+        keyFile: '/etc/biotrakr/page/page.key',
+        tokenFile: '/run/secrets/serve-token',
+        sitesFolder: '/etc/biotrakr/sites',
+        releasesFolder: '/etc/biotrakr/releases',
+      },
     },
     publish: {
       database: database('bt_ingest', 'bt_ingest'),

@@ -1,7 +1,7 @@
 import { BioTrakrError } from '@biotrakr/shared'
 import { pino } from 'pino'
 
-import { brokerAccess, databaseAccess } from '../access.ts'
+import { brokerAccess, databaseAccess, serverPair } from '../access.ts'
 import { readConfig, readSecret } from '../config.ts'
 import { nodeCompression } from '../node-compression.ts'
 import { openReleaseShelf } from '../release-shelf.ts'
@@ -33,6 +33,7 @@ export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): 
     org,
     host: serve.host,
     port: serve.port,
+    tls: serverPair(serve),
     token: serve.tokenFile && readSecret(serve.tokenFile),
     clock: systemClock,
     random: Math.random,

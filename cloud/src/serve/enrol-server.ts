@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 
 import { createRequestLimit } from './request-limit.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 
 /** What decides. */
 export interface EnrolmentDesk {
@@ -30,11 +31,8 @@ type Answer =
 
 interface Options {
   readonly desk: EnrolmentDesk
-  /** PEM: certificate of this server followed by its authority's, and key. */
-  readonly certificate: string
-  readonly key: string
-  /** PEM: authority of the certificates that may be shown here. */
-  readonly clientCa: string
+  /** Of this server, followed by its authority's; and who vouches for the certificates that may be shown here. */
+  readonly tls: ServerCertificate['settings']
   readonly clock: Clock
   readonly log: Logger
 }
@@ -62,12 +60,12 @@ const REFUSALS: Readonly<Record<string, string>> = {
 
 /** Gives out and renews certificates over HTTPS; listens on nothing yet. Says nothing to anybody else. */
 export function createEnrolServer(options: Options): FastifyInstance {
-  const { desk, certificate: cert, key, clientCa: ca, clock, log } = options
+  const { desk, tls, clock, log } = options
   const enrolLimit = createRequestLimit(clock, { perAddress: LIMITS.enrolPerAddress, total: LIMITS.enrolTotal })
   const otherLimit = createRequestLimit(clock, { perAddress: LIMITS.otherPerAddress, total: 100 * LIMITS.enrolTotal })
   // A certificate that has expired may still ask for its renewal, so the desk checks it and not the handshake; TLS itself
   // proves in either case that its key is there.
-  const https = { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.3' } as const
+  const https = { ...tls, requestCert: true, rejectUnauthorized: false }
   const server: FastifyInstance = fastify({
     logger: false,
     https: { ...https, handshakeTimeout: 10_000 },

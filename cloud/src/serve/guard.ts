@@ -11,6 +11,8 @@ interface GuardOptions {
   readonly token: string | undefined
   /** Of a gateway, for its own site; follows from the token. */
   readonly gatewayToken: (token: string, gateway: string) => string
+  /** Whether this server speaks TLS itself. */
+  readonly isTls?: boolean
 }
 
 export interface Guard {
@@ -59,7 +61,7 @@ const COOKIE = 'biotrakr_page'
 const COOKIE_SECONDS = 12 * 3_600
 
 /** One shared token: as `Authorization: Bearer`, or, for the page, as a cookie derived from it. */
-export function createGuard({ host, token, gatewayToken }: GuardOptions): Guard {
+export function createGuard({ host, token, gatewayToken, isTls = false }: GuardOptions): Guard {
   const session = token === undefined ? undefined : createHmac('sha256', token).update('page').digest('hex')
 
   const isAllowed = (request: FastifyRequest): boolean => {
@@ -98,7 +100,7 @@ export function createGuard({ host, token, gatewayToken }: GuardOptions): Guard 
     },
     cookieFor: (candidate) => {
       if (token === undefined || session === undefined || !isSame(candidate, token)) return undefined
-      return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict`
+      return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict${isTls ? '; Secure' : ''}`
     },
   }
 }

@@ -9,6 +9,7 @@ import type { Guard } from './guard.ts'
 import type { HealthDocument } from './health.ts'
 import type { ServeMetrics } from './metrics.ts'
 import { type ProblemCode, sendProblem, sendRefusal } from './problems.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 
 interface WebServerOptions {
   readonly guard: Guard
@@ -17,17 +18,21 @@ interface WebServerOptions {
   /** True while more requests wait for the database than it can answer soon. */
   readonly isBusy: () => boolean
   readonly log: Logger
+  /** HTTPS with this certificate; plain HTTP without. */
+  readonly tls?: ServerCertificate['settings'] | undefined
 }
 
 const MAX_CONNECTIONS = 1_024
+const HANDSHAKE_MS = 10_000
 /** An asset with its notes (4,000 characters) and attributes (16 KiB). */
 const MAX_BODY_BYTES = 65_536
 /** An identity of 160 characters, each written as three. */
 const MAX_PARAMETER = 480
 
 /** A server with the checks, the error answers, `/health` and `/metrics`; listens on nothing yet. */
-export function createWebServer({ guard, health, metrics, isBusy, log }: WebServerOptions): FastifyInstance {
-  const server = fastify({
+export function createWebServer({ guard, health, metrics, isBusy, log, tls }: WebServerOptions): FastifyInstance {
+  const server: FastifyInstance = fastify({
+    ...(tls && { https: { ...tls, handshakeTimeout: HANDSHAKE_MS } }),
     logger: false,
     genReqId: () => randomUUID(),
     bodyLimit: MAX_BODY_BYTES,
@@ -40,7 +45,7 @@ export function createWebServer({ guard, health, metrics, isBusy, log }: WebServ
     frameworkErrors: (_error, _request, reply) => {
       sendProblem(guard.stamp(reply), 'validation')
     },
-  })
+  }) as unknown as FastifyInstance
   server.server.maxConnections = MAX_CONNECTIONS
   guard.protect(server)
   server.addHook('preHandler', async (request, reply) => {
@@ -95,5 +100,6 @@ export async function listen(server: FastifyInstance, host: string, port: number
     })
   }
   const { port: actual } = server.server.address() as AddressInfo
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${actual}`
+  const scheme = 'setSecureContext' in server.server ? 'https' : 'http'
+  return `${scheme}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${actual}`
 }
