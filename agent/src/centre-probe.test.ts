@@ -14,7 +14,7 @@ async function askAt(listener: RequestListener): Promise<string | undefined> {
   const { port } = server.address() as AddressInfo
   const centre = { url: `http://127.0.0.1:${port}`, siteKeyFile: '', refreshMinutes: 15 }
   try {
-    return await askCentre({ gateway, centre })
+    return await askCentre({ gateway, centre, dataDir: '/nonexistent' })
   } finally {
     server.close()
     server.closeAllConnections()
@@ -24,7 +24,7 @@ async function askAt(listener: RequestListener): Promise<string | undefined> {
 describe('the way to the centre', () => {
   it('is good when a site comes, and not asked for where none is configured', async () => {
     expect(await askAt((_request, response) => response.end('{}'))).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/.*gw-test/)
-    expect(await askCentre({ gateway, centre: undefined })).toBeUndefined()
+    expect(await askCentre({ gateway, centre: undefined, dataDir: '/nonexistent' })).toBeUndefined()
   })
 
   it('tells a sign-in page of the network from a centre that refuses', async () => {

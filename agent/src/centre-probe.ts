@@ -1,6 +1,7 @@
 import { BioTrakrError, sitePath } from '@biotrakr/shared'
 
-import { type AgentConfig, readCredential, readSecret } from './config.ts'
+import { centreAuthorities } from './centre-trust.ts'
+import { type AgentConfig, readSecret } from './config.ts'
 import { fetchSite } from './upkeep/site-fetch.ts'
 
 /**
@@ -11,11 +12,12 @@ import { fetchSite } from './upkeep/site-fetch.ts'
 export async function askCentre({
   centre,
   gateway,
-}: Pick<AgentConfig, 'centre' | 'gateway'>): Promise<string | undefined> {
+  dataDir,
+}: Pick<AgentConfig, 'centre' | 'gateway' | 'dataDir'>): Promise<string | undefined> {
   if (centre === undefined) return undefined
   const url = new URL(sitePath(gateway), centre.url).href
   const token = centre.tokenFile && readSecret(centre.tokenFile)
-  const ca = centre.caFile ? readCredential(centre.caFile) : undefined
+  const ca = centreAuthorities({ centre, dataDir })
   const answer = await fetchSite({ url, token, ca, etag: undefined })
   if (answer.kind === 'site' && !answer.text.trimStart().startsWith('{')) {
     throw new BioTrakrError(

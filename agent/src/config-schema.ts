@@ -129,7 +129,12 @@ const centreSchema = z
       ),
     caFile: path
       .optional()
-      .meta(of("Authority of its certificate; without it, the system's.", '/etc/biotrakr/pki/ca.pem')),
+      .meta(
+        of(
+          "Authority of its certificate; without it, the system's and the one that this box enrolled with.",
+          '/etc/biotrakr/pki/ca.pem',
+        ),
+      ),
     refreshMinutes: z.number().min(1).max(1_440).default(15).meta(of('How often to ask for a newer site.')),
   })
   .superRefine(({ url }, context) => {

@@ -9,7 +9,8 @@ import {
 } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
-import { type AgentConfig, readCredential, readSecret } from './config.ts'
+import { centreAuthorities } from './centre-trust.ts'
+import { type AgentConfig, readSecret } from './config.ts'
 import { type GivenSite, keepSite, openSite, readCachedSite, siteFolder } from './site-cache.ts'
 import { fetchSite } from './upkeep/site-fetch.ts'
 
@@ -80,7 +81,7 @@ export function createSiteKeeper({ config, clock, random, log, onNew }: KeeperPa
   const refresh = async () => {
     const url = new URL(sitePath(gateway), centre.url).href
     const token = centre.tokenFile && readSecret(centre.tokenFile)
-    const ca = centre.caFile ? readCredential(centre.caFile) : undefined
+    const ca = centreAuthorities(config)
     const answer = await fetchSite({ url, token, ca, etag })
     if (answer.kind === 'site' && taken(answer.text, url, take)) onNew()
     if (answer.kind === 'site') etag = answer.etag

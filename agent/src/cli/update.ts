@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,6 +7,7 @@ import { BioTrakrError } from '@biotrakr/shared'
 import type { Command } from 'commander'
 
 import { askAgent } from '../api-client.ts'
+import { centreAuthorities } from '../centre-trust.ts'
 import { type AgentConfig, readConfig, readSecret } from '../config.ts'
 import { lockProcess } from '../process-lock.ts'
 import { obtainFromCentre, obtainFromFolder } from '../release-source.ts'
@@ -98,9 +98,9 @@ async function obtain(config: AgentConfig, { from, ...where }: ObtainOptions) {
       next: 'Add a section `centre`, or name a folder: biotrakr update --from FOLDER',
     })
   }
-  const { url, tokenFile, caFile } = centre
+  const { url, tokenFile } = centre
   const token = tokenFile && readSecret(tokenFile)
-  const ca = caFile && readFileSync(caFile, 'utf8')
+  const ca = centreAuthorities(config)
   return await obtainFromCentre({ url, gateway, token, ca }, where)
 }
 

@@ -6,7 +6,7 @@ interface SiteRequest {
   readonly url: string
   readonly token?: string | undefined
   /** PEM of the authority that the centre's certificate must come from; without it, the system's. */
-  readonly ca?: Buffer | undefined
+  readonly ca?: string | undefined
   /** Of the site that is held. */
   readonly etag?: string | undefined
 }
