@@ -10,13 +10,14 @@ export { registerGateway, revokeGateway, storeCode } from './record/gateway-iden
 export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'
 export { registeredTags } from './record/registered-tags.ts'
 export { retryQuarantine } from './record/replay.ts'
-export { applySite } from './record/site-apply.ts'
-export { parseSiteFile } from './record/site-file.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
+export { applySite } from './sites/site-apply.ts'
+export { parseSiteFile } from './sites/site-file.ts'
 export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-files.ts'
 export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
 export { setPassword } from './upkeep/logins.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
+export { pairsAt, renewPair } from './upkeep/pair-renewal.ts'
 
 /** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */
 export async function asOwner<T>(access: DatabaseOptions, work: (client: Client) => Promise<T>): Promise<T> {

@@ -2,4 +2,4 @@
 export { applySite, asOwner, migrate, withPool } from './administration.ts'
 export { startEnrolment } from './enrolment.ts'
 export { createRecorder } from './record/recorder.ts'
-export type { SiteInput } from './record/site-file.ts'
+export type { SiteInput } from './sites/site-file.ts'

@@ -102,7 +102,7 @@ create table site.adjacency (
   org_id integer not null references iam.org (id),
   facility_id integer not null,
   room_a integer not null,
-  room_b integer not null check (room_a < room_b),
+  room_b integer not null check (room_a <> room_b),
   door text not null default 'door' check (door in ('open', 'door', 'badge', 'stairs', 'lift', 'closed')),
   distance_m double precision check (distance_m between 0 and 10000),
   x double precision check (x between -10000 and 10000),
@@ -113,12 +113,14 @@ create table site.adjacency (
   updated_by uuid,
   row_version integer not null default 1,
   check ((x is null) = (y is null)),
-  unique (org_id, room_a, room_b),
+  unique (org_id, id),
   unique (org_id, facility_id, portal),
   foreign key (org_id, facility_id, room_a) references site.room (org_id, facility_id, id),
   foreign key (org_id, facility_id, room_b) references site.room (org_id, facility_id, id)
 );
-create index adjacency_other on site.adjacency (org_id, room_b);
+create unique index adjacency_pair on site.adjacency (org_id, least(room_a, room_b), greatest(room_a, room_b));
+create index adjacency_room_a on site.adjacency (org_id, room_a);
+create index adjacency_room_b on site.adjacency (org_id, room_b);
 
 create table site.zone (
   id integer generated always as identity primary key,
