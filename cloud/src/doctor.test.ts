@@ -187,7 +187,7 @@ describe.skipIf(skipWithoutMosquitto)(`biotrakr-cloud doctor at a real broker${w
     try {
       await expect.poll(() => isOpen(port), { timeout: 5_000 }).toBe(true)
       const user = password === undefined ? {} : { username: 'ingester', password }
-      return await examineBroker({ url: `mqtt://127.0.0.1:${port}`, ...user }, 'doctor')
+      return await examineBroker({ url: `mqtt://127.0.0.1:${port}`, ...user }, 'doctor', Date.now())
     } finally {
       child.kill()
       await once(child, 'exit')
@@ -207,7 +207,7 @@ describe.skipIf(skipWithoutMosquitto)(`biotrakr-cloud doctor at a real broker${w
   it('names a wrong password, and a port at which nothing listens', async () => {
     const [refused] = await examineWith(['allow_anonymous false'], 'wrong')
     expect(refused).toMatchObject({ state: 'fail', mend: expect.stringContaining('broker.passwordFile') })
-    const [closed] = await examineBroker({ url: `mqtt://127.0.0.1:${await freePort()}` }, 'doctor')
+    const [closed] = await examineBroker({ url: `mqtt://127.0.0.1:${await freePort()}` }, 'doctor', Date.now())
     expect(closed).toMatchObject({ state: 'fail', meaning: expect.stringContaining('nothing listens there') })
   })
 })

@@ -4,12 +4,24 @@ import { join, resolve } from 'node:path'
 import { BioTrakrError } from '@biotrakr/shared'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 
-import { brokerAccessList, brokerConfig, initAuthority, readAuthority, replaceFile } from '../administration.ts'
+import {
+  brokerAccessList,
+  brokerConfig,
+  initAuthority,
+  pairsAt,
+  readAuthority,
+  renewPair,
+  replaceFile,
+} from '../administration.ts'
 
 const LIST_MS = 7 * 86_400_000
 /** Of servers and processes of the centre, in days. */
 const CENTRE_DAYS = 397
 const BACKDATE_MS = 3_600_000
+
+const RENEW_NOTES = `
+A path is that of a pair, with or without its ending, or of a folder of pairs. Pairs of another authority stay as they
+are. \`serve\` and \`enroll\` show their new pairs by themselves; broker and ingesters take theirs after a restart.`
 
 /** `biotrakr-cloud ca ...` and `biotrakr-cloud broker-config`: what a centre needs once, before it starts. */
 export function addCaCommands(cloud: Command): void {
@@ -28,6 +40,10 @@ export function addCaCommands(cloud: Command): void {
     .requiredOption('--out <path>', 'writes <path>.pem and <path>.key')
     .option('--days <n>', 'how long it is valid, 1 to 825', days, CENTRE_DAYS)
     .action((options: PairOptions & { readonly name: string }) => writePair({ process: options.name }, options))
+  withFolder(group.command('renew <paths...>').description('pairs anew under the names that they have, in their place'))
+    .option('--days <n>', 'how long they are valid, 1 to 825', days, CENTRE_DAYS)
+    .addHelpText('after', RENEW_NOTES)
+    .action(renewPairs)
   cloud
     .command('broker-config')
     .description('write mosquitto.conf and its access list')
@@ -64,6 +80,22 @@ async function writePair(
   replaceFile(`${out}.key`, key, 0o400)
   replaceFile(`${out}.pem`, certificate, 0o644)
   process.stdout.write(`${out}.pem is valid until ${new Date(span.untilMs).toISOString()}\n`)
+}
+
+interface RenewOptions {
+  readonly folder: string
+  readonly days: number
+}
+
+async function renewPairs(paths: readonly string[], { folder, days: valid }: RenewOptions): Promise<void> {
+  const authority = await readAuthority(folder)
+  const nowMs = Date.now()
+  const span = { fromMs: nowMs - BACKDATE_MS, untilMs: nowMs + valid * 86_400_000 }
+  for (const path of paths.flatMap(pairsAt)) {
+    const isOurs = await renewPair(path, authority, span)
+    const said = isOurs ? `valid until ${new Date(span.untilMs).toISOString()}` : 'of another authority, left as it is'
+    process.stdout.write(`${path}.pem: ${said}\n`)
+  }
 }
 
 function refuseOddName(name: string): void {

@@ -1,10 +1,14 @@
+import { join } from 'node:path'
+
 import { BioTrakrError, explainError } from '@biotrakr/shared'
 
 import { brokerAccess, databaseAccess } from '../access.ts'
 import { asOwner } from '../administration.ts'
 import { type CloudConfig, readConfig } from '../config.ts'
 import {
+  type CertificateFiles,
   examineBroker,
+  examineCertificates,
   examineDatabase,
   type Finding,
   lookAtPolicies,
@@ -43,6 +47,7 @@ async function examine(file: string): Promise<readonly Finding[]> {
   return [
     nodeFinding(process.versions.node),
     read,
+    ...examineCertificates(certificateFiles(config), Date.now()),
     ...(await databaseFindings(config)),
     ...(await brokerFindings(config)),
   ]
@@ -61,9 +66,20 @@ async function databaseFindings(config: CloudConfig): Promise<readonly Finding[]
 async function brokerFindings(config: CloudConfig): Promise<readonly Finding[]> {
   if (!config.broker) return []
   try {
-    return await examineBroker(brokerAccess(config), `biotrakr-doctor-${process.pid}`)
+    return await examineBroker(brokerAccess(config), `biotrakr-doctor-${process.pid}`, Date.now())
   } catch (error) {
     return [{ check: 'broker', state: 'fail', ...told(error) }]
+  }
+}
+
+function certificateFiles({ serve, broker, enroll }: CloudConfig): CertificateFiles {
+  const authorities = enroll ? ['gateway', 'centre'].map((name) => join(enroll.authorityFolder, `${name}-ca.pem`)) : []
+  return {
+    pages: serve.certFile,
+    enrolment: enroll?.certFile,
+    brokerSignIn: broker?.certFile,
+    authorities,
+    revocationList: enroll?.revocationListFile,
   }
 }
 

@@ -1,6 +1,9 @@
+import type { TLSSocket } from 'node:tls'
+
 import { filters } from '@biotrakr/shared'
 import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 
+import { pairFinding } from './doctor-certificates.ts'
 import type { Finding } from './doctor-database.ts'
 
 interface BrokerAddress {
@@ -45,14 +48,15 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY)/
  * Signs in beside the running processes, under a name of its own, and looks at what the broker takes. Where the broker
  * makes the user name the client id, the running process loses its connection for a moment.
  */
-export async function examineBroker(broker: BrokerAddress, clientId: string): Promise<Finding[]> {
+export async function examineBroker(broker: BrokerAddress, clientId: string, nowMs: number): Promise<Finding[]> {
   const check = 'broker'
   let client: MqttClient | undefined
   try {
     client = mqtt.connect(broker.url, options(broker, clientId))
     const { properties = {} } = await connected(client)
     const whole = [await subscriptions(client), sharedSubscriptions(properties), largestPacket(properties)]
-    return [{ check, state: 'ok', meaning: `${broker.url} takes ${broker.username ?? 'us'}` }, ...whole]
+    const taken: Finding = { check, state: 'ok', meaning: `${broker.url} takes ${broker.username ?? 'us'}` }
+    return [taken, ...shownCertificate(client, nowMs), ...whole]
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     const text = error instanceof Error ? error.message : String(error)
@@ -61,6 +65,13 @@ export async function examineBroker(broker: BrokerAddress, clientId: string): Pr
   } finally {
     await client?.endAsync(true).catch(() => undefined)
   }
+}
+
+/** The broker is the one server whose end every gateway would notice at once. */
+function shownCertificate({ stream }: MqttClient, nowMs: number): Finding[] {
+  const shown =
+    'getPeerX509Certificate' in stream ? (stream as unknown as TLSSocket).getPeerX509Certificate() : undefined
+  return shown ? [pairFinding('broker: its certificate', shown, nowMs)] : []
 }
 
 function other(code: string, text: string): readonly [string, string] {
