@@ -14,6 +14,7 @@ const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
 const API_DELETES: readonly string[] = ['rtls.tag_assignment delete', 'site.zone_room delete']
 /** Functions with the rights of their owner: each filters the tenant itself, or may only be called by what does. */
 const DEFINERS = [
+  'asset.follow_transfer',
   'asset.rebuild_search_words',
   'asset.refuse_cycle',
   'asset.search',
@@ -21,6 +22,12 @@ const DEFINERS = [
   'audit.append',
   'audit.ensure_month',
   'audit.record_change',
+  'care.end_assignments',
+  'care.read_patients',
+  'care.read_staff',
+  'care.require_consent',
+  'care.vital_signs',
+  'care.where_is',
   'rtls.asset_history',
   'rtls.mark_assignment',
   'rtls.tag_history',
@@ -28,7 +35,7 @@ const DEFINERS = [
   'telemetry.drop_history',
 ]
 /** Tables of a tenant schema that belong to no tenant. */
-const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
+const NO_TENANT = ['care.observation_code', 'rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
 
 let database: TestDatabase
 let owner: Client
