@@ -3,24 +3,29 @@ import type { FastifyInstance } from 'fastify'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 
+import { type AccountSessions, createAccountSessions } from './account-sessions.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
 import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
-import { addApi } from './serve/api.ts'
+import { type ApiParts, addApi } from './serve/api.ts'
 import { type Board, type BoardSource, createBoard } from './serve/board.ts'
+import { type Callers, createCallers } from './serve/callers.ts'
 import { createGuard, type Guard } from './serve/guard.ts'
 import { createHealth, type DatabaseFacts } from './serve/health.ts'
+import { createIdentify, type Identify } from './serve/identity.ts'
 import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
 import { createServeMetrics } from './serve/metrics.ts'
 import { addPages } from './serve/pages.ts'
 import { createRefresh } from './serve/refresh.ts'
 import { addReleases, type ReleaseShelf } from './serve/releases.ts'
 import { type CertificatePair, createServerCertificate } from './serve/server-certificate.ts'
+import { addSessionRoutes } from './serve/session-routes.ts'
 import { addSites } from './serve/sites.ts'
 import { createStreamHub, type StreamHub } from './serve/stream.ts'
-import { createWebServer, listen } from './serve/web-server.ts'
+import { createWebServer, listen, type WebServerOptions } from './serve/web-server.ts'
 import { type SiteShelf, siteToken } from './site-shelf.ts'
+import { createScopedDatabase } from './tenancy/scope.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { migrationStatus } from './upkeep/migrate.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
@@ -77,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<CentreServer>
     log.warn({ event: 'serve.connection_lost', reason: error.message }, 'a database connection was lost')
   const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
   try {
-    const tenant = await identify(pool, options)
+    const tenant = await tenantOf(pool, options)
     return await serveTenant(pool, tenant, options)
   } catch (error) {
     await pool.end()
@@ -85,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<CentreServer>
   }
 }
 
-async function identify(pool: Pool, { database, org }: ServerOptions): Promise<Tenant> {
+async function tenantOf(pool: Pool, { database, org }: ServerOptions): Promise<Tenant> {
   try {
     await refuseUnsafeRole(pool)
     return await findTenant(pool, org)
@@ -95,10 +100,9 @@ async function identify(pool: Pool, { database, org }: ServerOptions): Promise<T
 }
 
 async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): Promise<CentreServer> {
-  const { clock, log, host, port, token, tls } = options
+  const { clock, log, host, port, tls } = options
   const report = createReport(createTenantReader(pool, tenant))
-  const board = createBoard()
-  const { alarms, feed, hub } = createStream(board, options)
+  const { board, alarms, feed, hub } = createStream(options)
   const rooms = createRoomNames()
   let gateways: ReadonlySet<string> = new Set()
   const refresh = createRefresh({
@@ -132,13 +136,14 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
     viewers: hub.viewers,
   })
   const certificate = tls && createServerCertificate({ read: tls, clock, log })
-  const guard = createGuard({ host, token, gatewayToken: siteToken, isTls: tls !== undefined })
-  const isBusy = () => pool.waitingCount > MAX_WAITING
-  const server = createWebServer({ guard, health, metrics, isBusy, log, tls: certificate?.settings })
-  addApi(server, { reports: report, board, hub, roomName: rooms.name })
+  const front = { options, health, metrics, tls: certificate?.settings }
+  const { server, guard, accounts } = createFront(pool, tenant, front)
+  addApi(server, { ...forCallers(accounts.callers), board, hub, roomName: rooms.name })
+  addAccountRoutes(server, options, accounts)
   addGatewayRoutes(server, options, { isWelcome: (name) => gateways.has(name), mayAsk: guard.isGateway })
   addPages(server, guard.cookieFor)
 
+  await accounts.sessions.prepare()
   await refresh.start()
   feed.start()
   hub.start()
@@ -166,6 +171,59 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
   }
 }
 
+interface FrontParts extends Pick<WebServerOptions, 'health' | 'metrics' | 'tls'> {
+  readonly options: ServerOptions
+}
+
+interface Front {
+  readonly server: FastifyInstance
+  readonly guard: Guard
+  readonly accounts: Accounts
+}
+
+/** The server, who may pass, and who they are. */
+function createFront(pool: Pool, tenant: Tenant, { options, ...parts }: FrontParts): Front {
+  const { host, token, tls, clock, log } = options
+  const guard = createGuard({ host, token, gatewayToken: siteToken, isTls: tls !== undefined })
+  const accounts = createAccounts(pool, tenant, { clock, isService: guard.isAllowed })
+  const isBusy = () => pool.waitingCount > MAX_WAITING
+  const server = createWebServer({ guard, identify: accounts.identify, isBusy, log, ...parts })
+  return { server, guard, accounts }
+}
+
+interface Accounts {
+  readonly sessions: AccountSessions
+  readonly identify: Identify
+  readonly callers: Callers
+}
+
+interface AccountParts {
+  readonly clock: Clock
+  readonly isService: Guard['isAllowed']
+}
+
+/** Who may sign in, and what a request may then reach. */
+function createAccounts(pool: Pool, { id: orgId }: Tenant, { clock, isService }: AccountParts): Accounts {
+  const database = createScopedDatabase(pool)
+  const sessions = createAccountSessions(database, { orgId, clock })
+  const identify = createIdentify({ isService, find: sessions.find })
+  return { sessions, identify, callers: createCallers(database, orgId, { identify, clock }) }
+}
+
+/** What a request reads, cut down to what its sender may see. */
+function forCallers(callers: Callers): Pick<ApiParts, 'callers' | 'reportFor'> {
+  return {
+    callers,
+    reportFor: (request, permission) => createReport({ read: (work) => callers.read(request, permission, work) }),
+  }
+}
+
+/** What is asked on behalf of an account: signing in, and everything that rights decide about. */
+function addAccountRoutes(server: FastifyInstance, { clock, tls }: ServerOptions, accounts: Accounts): void {
+  const { sessions, identify } = accounts
+  addSessionRoutes(server, { sessions, identify, clock, isTls: tls !== undefined })
+}
+
 interface GatewayRules {
   readonly isWelcome: (gateway: string) => boolean
   readonly mayAsk: Guard['isGateway']
@@ -177,9 +235,17 @@ function addGatewayRoutes(server: FastifyInstance, { sites, releases }: ServerOp
   addReleases(server, { shelf: releases ?? { list: () => [] }, ...rules })
 }
 
+interface Stream {
+  readonly board: Board
+  readonly alarms: AlarmBook
+  readonly feed: LiveFeed
+  readonly hub: StreamHub
+}
+
 /** From the live lane to the viewers: places by the board, alarms past it and at once. */
-function createStream(board: Board, options: ServerOptions): { alarms: AlarmBook; feed: LiveFeed; hub: StreamHub } {
+function createStream(options: ServerOptions): Stream {
   const { clock, random } = options
+  const board = createBoard()
   const alarms = createAlarmBook(board)
   const hear: FeedListener['hear'] = (gateway, { fixes, events }, nowMs) => {
     board.hear(gateway, fixes, nowMs)
@@ -188,7 +254,7 @@ function createStream(board: Board, options: ServerOptions): { alarms: AlarmBook
   const feed = createLiveFeed({ knows: board.knows, hear }, options)
   const isLive = () => feed.status().state === 'up'
   const hub = createStreamHub({ board, alarms, clock, epoch: epochOf(clock, random), isLive })
-  return { alarms, feed, hub }
+  return { board, alarms, feed, hub }
 }
 
 function epochOf(clock: Clock, random: Random): string {

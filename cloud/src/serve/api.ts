@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 
 import type { Board, Place } from './board.ts'
+import type { Callers } from './callers.ts'
 import { type FieldError, sendProblem } from './problems.ts'
 import type { StreamHub } from './stream.ts'
 
@@ -51,8 +52,10 @@ interface Stored {
   readonly mapVersion: number
 }
 
-interface ApiParts {
-  readonly reports: Reports
+export interface ApiParts {
+  /** What the sender of the request may read by this permission. */
+  readonly reportFor: (request: FastifyRequest, permission: string) => Reports
+  readonly callers: Pick<Callers, 'reaches' | 'mustReach'>
   readonly board: Pick<Board, 'place' | 'counts'>
   readonly hub: Pick<StreamHub, 'hasRoom' | 'join'>
   /** Name of a room as people read it; the code where it has none. */
@@ -68,13 +71,13 @@ const tagCursor = z.string().refine(isTagId)
 const name = z.string().refine(isRoomId)
 const roomCursor = z.tuple([name, name])
 
-export function addApi(server: FastifyInstance, { reports, board, hub, roomName }: ApiParts): void {
+export function addApi(server: FastifyInstance, { reportFor, callers, board, hub, roomName }: ApiParts): void {
   server.get('/api/v1/tags', async (request, reply) => {
     const query = check(pageQuery, request, reply)
     if (!query) return reply
     const after = query.cursor === undefined ? undefined : fromCursor(tagCursor, query.cursor)
     if (query.cursor !== undefined && after === undefined) return sendProblem(reply, 'cursor-mismatch')
-    const rows = await reports.tags({ limit: query.limit + 1, after })
+    const rows = await reportFor(request, 'tag.read').tags({ limit: query.limit + 1, after })
     const items = rows.map(({ identity, label, kind, status }) => ({ id: identity, label, kind, status }))
     return pageOf(items, query.limit, ({ id }) => id)
   })
@@ -84,7 +87,7 @@ export function addApi(server: FastifyInstance, { reports, board, hub, roomName 
     if (!query) return reply
     const key = query.cursor === undefined ? undefined : fromCursor(roomCursor, query.cursor)
     if (query.cursor !== undefined && key === undefined) return sendProblem(reply, 'cursor-mismatch')
-    const rows = await reports.rooms({
+    const rows = await reportFor(request, 'site.read').rooms({
       limit: query.limit + 1,
       after: key && { facility: key[0], code: key[1] },
     })
@@ -96,22 +99,26 @@ export function addApi(server: FastifyInstance, { reports, board, hub, roomName 
   server.get<{ Params: { id: string } }>('/api/v1/tags/:id/location', async (request, reply) => {
     if (!check(noQuery, request, reply)) return reply
     const { id } = request.params
-    const found = isTagId(id) ? await reports.tag(id) : undefined
+    const found = isTagId(id) ? await reportFor(request, 'location.read').tag(id) : undefined
     if (!found || !isTagId(id)) return sendProblem(reply, 'not-found', { detail: 'There is no such tag.' })
-    return locationOf(id, { stored: found.position, live: board.place(id)?.place, roomName })
+    // The live lane knows of all facilities; who sees some of them gets what row security lets through.
+    const isEverywhere = (await callers.reaches(request, 'location.read')) === 'all'
+    const live = isEverywhere ? board.place(id)?.place : undefined
+    return locationOf(id, { stored: found.position, live, roomName })
   })
 
   // Not for HEAD, which would open a stream that nobody reads.
-  server.get('/api/v1/stream', { exposeHeadRoute: false }, (request, reply) => {
-    if (!check(noQuery, request, reply)) return
+  server.get('/api/v1/stream', { exposeHeadRoute: false }, async (request, reply) => {
+    if (!check(noQuery, request, reply)) return reply
+    await callers.mustReach(request, 'location.read')
     if (!hub.hasRoom()) {
-      sendProblem(reply, 'overloaded', { detail: 'There are as many viewers as this service takes.' })
-      return
+      return sendProblem(reply, 'overloaded', { detail: 'There are as many viewers as this service takes.' })
     }
     const lastEventId = request.headers['last-event-id']
     reply.raw.writeHead(200, { ...plain(reply), 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
     reply.hijack()
     hub.join(reply.raw, typeof lastEventId === 'string' ? lastEventId : undefined)
+    return reply
   })
 }
 

@@ -15,11 +15,15 @@ interface GuardOptions {
   readonly isTls?: boolean
 }
 
+/** Whether somebody known sent it; what they may do is asked later, route by route. */
+type IsKnown = (request: FastifyRequest) => Promise<boolean>
+
 export interface Guard {
   /** Puts the checks and the security headers on every request. */
-  protect(server: FastifyInstance): void
+  protect(server: FastifyInstance, isKnown: IsKnown): void
   /** The headers alone, for answers that are given before any check runs. */
   stamp(reply: FastifyReply): FastifyReply
+  /** Whether the request carries the token of this service, or needs none. */
   isAllowed(request: FastifyRequest): boolean
   /** Whether the request comes from this gateway, or from somebody who may see everything. */
   isGateway(request: FastifyRequest, gateway: string): boolean
@@ -50,7 +54,7 @@ const SECURITY_HEADERS = {
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 /** They show nothing of anybody. */
-const OPEN = ['/health', '/login', '/assets/base.css', '/assets/icon.svg']
+const OPEN = ['/health', '/login', '/assets/base.css', '/assets/icon.svg', '/api/v1/session', '/api/v1/invitation']
 /** Ask themselves who asks. */
 const OWN_CHECK = [
   '/api/v1/gateways/:gateway/site',
@@ -78,19 +82,19 @@ export function createGuard({ host, token, gatewayToken, isTls = false }: GuardO
     return token !== undefined || hostname === host || LOOPBACK.has(hostname)
   }
 
-  const check = async (request: FastifyRequest, reply: FastifyReply) => {
+  const check = (isKnown: IsKnown) => async (request: FastifyRequest, reply: FastifyReply) => {
     stamp(reply)
     if (!isOurName(request)) return sendProblem(reply, 'misdirected')
     const route = request.routeOptions.url ?? ''
-    if (OPEN.includes(route) || OWN_CHECK.includes(route) || isAllowed(request)) return undefined
+    if (OPEN.includes(route) || OWN_CHECK.includes(route) || (await isKnown(request))) return undefined
     const wantsPage = request.method === 'GET' && request.routeOptions.url === '/'
     return wantsPage ? reply.redirect('/login', 303) : sendProblem(reply, 'unauthenticated')
   }
 
   return {
     stamp,
-    protect: (server) => {
-      server.addHook('onRequest', check)
+    protect: (server, isKnown) => {
+      server.addHook('onRequest', check(isKnown))
     },
     isAllowed,
     isGateway: (request, gateway) => {
@@ -119,7 +123,7 @@ function isSame(candidate: string, secret: string): boolean {
   return timingSafeEqual(digest(candidate), digest(secret))
 }
 
-function cookiesOf(header: string | undefined): ReadonlyMap<string, string> {
+export function cookiesOf(header: string | undefined): ReadonlyMap<string, string> {
   const pairs = (header ?? '').split(';').map((pair) => pair.trim().split('=', 2))
   return new Map(pairs.map(([name = '', value = '']) => [name, value]))
 }

@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify'
 const PROBLEMS = {
   validation: [400, 'The request is not understood', 'Correct what `errors` names and send it again.'],
   'cursor-mismatch': [400, 'The cursor is not one of this list', 'Begin again without `cursor`.'],
-  unauthenticated: [401, 'Sign in first', 'Send the header `Authorization: Bearer` with the token of this service.'],
+  unauthenticated: [401, 'Sign in first', 'Sign in at /api/v1/session, or send `Authorization: Bearer` with a token.'],
   forbidden: [403, 'This account may not do that', 'Ask an administrator for the right that `detail` names.'],
   'not-found': [404, 'There is no such thing', 'Check the address and the identity in it.'],
   conflict: [409, 'That does not fit what is there', 'See `detail`; nothing was changed.'],

@@ -7,12 +7,14 @@ import type { Logger } from 'pino'
 
 import type { Guard } from './guard.ts'
 import type { HealthDocument } from './health.ts'
+import { type Identify, reachOf } from './identity.ts'
 import type { ServeMetrics } from './metrics.ts'
 import { type ProblemCode, sendProblem, sendRefusal } from './problems.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 
-interface WebServerOptions {
+export interface WebServerOptions {
   readonly guard: Guard
+  readonly identify: Identify
   readonly health: () => Promise<HealthDocument>
   readonly metrics: ServeMetrics
   /** True while more requests wait for the database than it can answer soon. */
@@ -30,7 +32,15 @@ const MAX_BODY_BYTES = 65_536
 const MAX_PARAMETER = 480
 
 /** A server with the checks, the error answers, `/health` and `/metrics`; listens on nothing yet. */
-export function createWebServer({ guard, health, metrics, isBusy, log, tls }: WebServerOptions): FastifyInstance {
+export function createWebServer({
+  guard,
+  identify,
+  health,
+  metrics,
+  isBusy,
+  log,
+  tls,
+}: WebServerOptions): FastifyInstance {
   const server: FastifyInstance = fastify({
     ...(tls && { https: { ...tls, handshakeTimeout: HANDSHAKE_MS } }),
     logger: false,
@@ -47,7 +57,7 @@ export function createWebServer({ guard, health, metrics, isBusy, log, tls }: We
     },
   }) as unknown as FastifyInstance
   server.server.maxConnections = MAX_CONNECTIONS
-  guard.protect(server)
+  guard.protect(server, async (request) => (await identify(request)) !== undefined)
   server.addHook('preHandler', async (request, reply) => {
     const isApi = request.routeOptions.url?.startsWith('/api/')
     return isApi && isBusy() ? sendProblem(reply, 'overloaded') : undefined
@@ -72,9 +82,11 @@ export function createWebServer({ guard, health, metrics, isBusy, log, tls }: We
     // Who may not see the data does not see versions and counts either.
     return reply.code(ok ? 200 : 503).send(guard.isAllowed(request) ? document : { ok, status })
   })
-  server.get('/metrics', async (_request, reply) =>
-    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.registry.metrics()),
-  )
+  server.get('/metrics', async (request, reply) => {
+    const identity = await identify(request)
+    if (!identity || reachOf(identity, 'ops.read') !== 'all') return sendProblem(reply, 'forbidden')
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.registry.metrics())
+  })
   return server
 }
 
