@@ -17,6 +17,7 @@ import { messageOf } from './faults.ts'
 import { createNewestKnown } from './positions.ts'
 import { withClient } from './session.ts'
 import { emptyDraft } from './transaction.ts'
+import { addLateRows } from './watermarks.ts'
 import { writeDraft } from './write-draft.ts'
 
 export interface RetryOptions {
@@ -102,8 +103,15 @@ interface Entry {
   readonly stream: Stream
 }
 
+interface Stored {
+  readonly records: number
+  /** Oldest event time and first number among them. */
+  readonly firstMs: number
+  readonly firstSeq: number
+}
+
 type Verdict =
-  | { readonly done: true; readonly id: number; readonly streamId: number; readonly records: number }
+  | { readonly done: true; readonly id: number; readonly streamId: number; readonly stored: Stored }
   | { readonly done: false; readonly id: number; readonly code: string; readonly detail: string }
 
 const NOT_REPLAYABLE = {
@@ -127,7 +135,7 @@ function replayChunk(ids: readonly number[], options: RetryOptions): Promise<Ret
     const done = verdicts.filter((verdict) => verdict.done)
     return {
       replayed: done.length,
-      records: done.reduce((sum, verdict) => sum + verdict.records, 0),
+      records: done.reduce((sum, verdict) => sum + verdict.stored.records, 0),
       remaining: verdicts.filter((verdict) => !verdict.done).map(({ id, code, detail }) => ({ id, code, detail })),
     }
   })
@@ -206,6 +214,7 @@ async function draftEntry(draft: Draft, entry: Entry, { client, directory, optio
     roomId: null,
   }
   let records = 0
+  let firstMs = Infinity
   for (const { record, seq } of within(verdict.batch, entry)) {
     at.seq = seq
     const rejection = place(draft, record, at)
@@ -213,9 +222,12 @@ async function draftEntry(draft: Draft, entry: Entry, { client, directory, optio
     // Of a whole batch, the part that still cannot be stored goes on by itself.
     if (rejection) {
       draft.quarantine.push(quarantinedRecord(record, rejection, { stream, seq, compression: options.compression }))
-    } else records += 1
+    } else {
+      records += 1
+      if ('atMs' in record) firstMs = Math.min(firstMs, record.atMs)
+    }
   }
-  return { done: true, id, streamId: stream.id, records }
+  return { done: true, id, streamId: stream.id, stored: { records, firstMs, firstSeq: entry.first } }
 }
 
 function isOf({ gateway, epoch }: Stream, batch: Batch): boolean {
@@ -244,13 +256,17 @@ async function settle(client: ClientBase, verdicts: readonly Verdict[]): Promise
      from unnest($1::bigint[], $2::text[], $3::text[]) as n (id, code, detail) where q.id = n.id`,
     [left.map(({ id }) => id), left.map(({ code }) => code), left.map(({ detail }) => detail)],
   )
-  const stored = new Map<number, number>()
-  for (const { streamId, records } of done) stored.set(streamId, (stored.get(streamId) ?? 0) + records)
+  const streams = new Map<number, Stored>()
+  for (const { streamId, stored } of done) {
+    const before = streams.get(streamId)
+    streams.set(streamId, {
+      records: stored.records + (before?.records ?? 0),
+      firstMs: Math.min(stored.firstMs, before?.firstMs ?? Infinity),
+      firstSeq: Math.min(stored.firstSeq, before?.firstSeq ?? Infinity),
+    })
+  }
   // One by one in the order in which every ingester locks these rows.
-  for (const [streamId, records] of [...stored].sort(([a], [b]) => a - b)) {
-    await client.query('update rtls.watermark set rows = rows + $2, updated_at = now() where id = $1', [
-      streamId,
-      records,
-    ])
+  for (const [streamId, stored] of [...streams].sort(([a], [b]) => a - b)) {
+    await addLateRows(client, streamId, { ...stored, quarantined: 0 })
   }
 }

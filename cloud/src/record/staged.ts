@@ -8,6 +8,7 @@ import { createNewestKnown } from './positions.ts'
 import { knownMoments, type UnknownTime, withKnownTime } from './record-time.ts'
 import { withClient } from './session.ts'
 import { emptyDraft } from './transaction.ts'
+import { addLateRows } from './watermarks.ts'
 import { writeDraft } from './write-draft.ts'
 
 interface Options {
@@ -77,10 +78,11 @@ function moveChunk(options: Options, limit: number, refused?: string): Promise<M
     const moving = { client, directory: createDirectory(options.clock), options, draft }
     let records = 0
     for (const row of waiting) {
-      const found = refused === undefined ? await draftRow(moving, row) : 0
+      const found = refused === undefined ? await draftRow(moving, row) : NOTHING
       if (refused !== undefined) setRowAside(draft, row, { code: 'DATABASE_REFUSED', detail: refused })
-      records += found
-      await count(client, row, { records: found, quarantined: row.last - row.first + 1 - found })
+      records += found.records
+      const quarantined = row.last - row.first + 1 - found.records
+      await addLateRows(client, row.stream.id, { ...found, quarantined, firstSeq: row.first })
     }
     await writeDraft(client, draft)
     await client.query('delete from rtls.staged where id = any($1)', [waiting.map(({ id }) => id)])
@@ -142,13 +144,20 @@ interface WaitingRow {
   name: GatewayId
 }
 
-/** @returns how many records of the row are going into the history */
-async function draftRow({ client, directory, options, draft }: Moving, row: Waiting): Promise<number> {
+/** Records of a row that are going into the history, and the oldest time among them. */
+interface Drafted {
+  readonly records: number
+  readonly firstMs: number
+}
+
+const NOTHING: Drafted = { records: 0, firstMs: Infinity }
+
+async function draftRow({ client, directory, options, draft }: Moving, row: Waiting): Promise<Drafted> {
   const { stream, time } = row
   const verdict = decodeBatch(row.payload, options.compression)
   if (!verdict.ok) {
     setRowAside(draft, row, verdict)
-    return 0
+    return NOTHING
   }
   const { records } = verdict.batch
   await directory.loadNames(client, stream.gateway, records)
@@ -157,16 +166,20 @@ async function draftRow({ client, directory, options, draft }: Moving, row: Wait
   const nowMs = options.clock.wallMs()
   const at = { stream, lookup, nowMs, receivedMs: nowMs, anyTime: false, seq: row.first, tagId: 0, roomId: null }
   let placed = 0
+  let firstMs = Infinity
   for (const waiting of records) {
     const record = withKnownTime(waiting, time, moments) ?? waiting
     const rejection = place(draft, record, at)
     const { seq } = at
     if (rejection) {
       draft.quarantine.push(quarantinedRecord(record, rejection, { stream, seq, compression: options.compression }))
-    } else placed += 1
+    } else {
+      placed += 1
+      if ('atMs' in record) firstMs = Math.min(firstMs, record.atMs)
+    }
     at.seq += seqSpan(record)
   }
-  return placed
+  return { records: placed, firstMs }
 }
 
 function setRowAside(
@@ -177,17 +190,4 @@ function setRowAside(
   const { orgId, name } = stream.gateway
   const run = { streamId: stream.id, first, last, level: 'batch' as const }
   draft.quarantine.push({ orgId, gateway: name, ...run, code, detail, payload })
-}
-
-interface Counts {
-  readonly records: number
-  readonly quarantined: number
-}
-
-async function count(client: ClientBase, { stream }: Waiting, { records, quarantined }: Counts): Promise<void> {
-  await client.query({
-    name: 'staged-count',
-    text: `update rtls.watermark set rows = rows + $2, quarantined = quarantined + $3, updated_at = now() where id = $1`,
-    values: [stream.id, records, quarantined],
-  })
 }

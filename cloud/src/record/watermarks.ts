@@ -84,6 +84,8 @@ export async function moveWatermarks(client: ClientBase, groups: readonly Waterm
     text: `update rtls.watermark w set hw = m.hw, rows = w.rows + m.rows, quarantined = w.quarantined + m.quarantined,
         first_t = least(w.first_t, to_timestamp(m.first_ms / 1000.0)),
         newest_t = greatest(w.newest_t, to_timestamp(m.newest_ms / 1000.0)),
+        dirty_from = least(w.dirty_from, to_timestamp(m.first_ms / 1000.0)),
+        dirty_seq = case when m.first_ms is null then w.dirty_seq else least(w.dirty_seq, w.hw + 1) end,
         unsynced_boot = m.boot, unsynced_offset_ms = m.offset_ms, updated_at = now()
       from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::float8[], $6::float8[], $7::text[],
           $8::bigint[])
@@ -99,5 +101,27 @@ export async function moveWatermarks(client: ClientBase, groups: readonly Waterm
       groups.map((group) => group.unknownTime?.bootId ?? null),
       groups.map((group) => group.unknownTime?.offsetMs ?? null),
     ],
+  })
+}
+
+/** What was added to a stream below its watermark. */
+interface LateRows {
+  readonly records: number
+  readonly quarantined: number
+  /** Oldest event time among them, wall milliseconds; Infinity when there is none. */
+  readonly firstMs: number
+  readonly firstSeq: number
+}
+
+/** Accounts for rows that waited, for their time or for a person, and are in the history from now on. */
+export async function addLateRows(client: ClientBase, streamId: number, rows: LateRows): Promise<void> {
+  const { records, quarantined, firstMs, firstSeq } = rows
+  await client.query({
+    name: 'late-rows',
+    text: `update rtls.watermark w set rows = w.rows + $2, quarantined = w.quarantined + $3, updated_at = now(),
+        dirty_from = least(w.dirty_from, to_timestamp($4::float8 / 1000.0)),
+        dirty_seq = case when $4::float8 is null then w.dirty_seq else least(w.dirty_seq, $5::bigint) end
+      where w.id = $1`,
+    values: [streamId, records, quarantined, Number.isFinite(firstMs) ? firstMs : null, firstSeq],
   })
 }

@@ -69,7 +69,8 @@ create index watermark_dirty on rtls.watermark (id) where dirty_from is not null
 grant select on rtls.watermark to bt_jobs;
 grant update (dirty_from, dirty_seq, deriving_from, deriving_seq) on rtls.watermark to bt_jobs;
 
--- One stay of one tag as one gateway saw it: from when it came to the last fix there. Cut at midnight of the facility's
+-- One stay of one tag as one gateway saw it. A fix stands until the next one of that tag and gateway, or as much of that
+-- time as the next one's span_ms says; fixes of one room without a hole between them are one stay. Cut at midnight of the facility's
 -- zone (`continued` marks the piece after the cut), so that a row is at most a day long: readers then know how far to look
 -- back, and a tag that never moves keeps no old row open.
 create table telemetry.stay (
@@ -80,7 +81,6 @@ create table telemetry.stay (
   tag_id integer not null,
   room_id integer,
   stream_id integer not null,
-  fixes integer not null,
   continued boolean not null
 );
 
@@ -90,9 +90,7 @@ create table telemetry.usage_interval (
   end_t timestamptz not null,
   org_id integer not null,
   facility_id integer not null,
-  tag_id integer not null,
-  room_id integer,
-  stream_id integer not null
+  tag_id integer not null
 );
 
 -- Local days of a tag in a room, and of the asset that it placed then. Rebuilt for whole days.
@@ -159,7 +157,13 @@ begin
     execute 'create index fix_hourly_facility on telemetry.fix_hourly (facility_id, bucket)';
     execute 'grant select, insert, delete on telemetry.fix_hourly to bt_jobs';
   else
-    -- The newest minutes come straight from history.
+    -- The newest minutes come straight from history. Old rows go by the product's own job on every edition: a policy of
+    -- the extension would not ask whether an organisation is held to keep what it has.
+    for derived in
+      select * from (values ('location_history'), ('sensor_reading'), ('usage_event'), ('receiver_health')) as d (name)
+    loop
+      execute format('select remove_retention_policy(%L, if_exists => true)', 'telemetry.' || derived.name);
+    end loop;
     execute 'alter materialized view telemetry.fix_hourly set (timescaledb.materialized_only = false)';
   end if;
 end
@@ -169,8 +173,7 @@ create index stay_facility on telemetry.stay (facility_id, t desc);
 create index usage_interval_tag on telemetry.usage_interval (tag_id, t desc);
 
 grant select on telemetry.location_history, telemetry.sensor_reading, telemetry.usage_event to bt_jobs;
-grant select, insert, update, delete on telemetry.stay to bt_jobs;
-grant select, insert, delete on telemetry.usage_interval, telemetry.tag_day to bt_jobs;
+grant select, insert, delete on telemetry.stay, telemetry.usage_interval, telemetry.tag_day to bt_jobs;
 grant select, insert, update, delete on telemetry.rollup_due to bt_jobs;
 grant select on rtls.edition, site.facility to bt_jobs;
 
@@ -214,7 +217,7 @@ create view rtls.asset_location_history with (security_barrier = true) as
     and ((select iam.sees_all_facilities()) or h.facility_id = any ((select iam.current_facilities())::integer[]));
 
 create view rtls.stay_history with (security_barrier = true) as
-  select t, leave_t, org_id, facility_id, tag_id, room_id, stream_id, fixes, continued
+  select t, leave_t, org_id, facility_id, tag_id, room_id, stream_id, continued
   from telemetry.stay
   where org_id = (select iam.current_org())
     and ((select iam.sees_all_facilities()) or facility_id = any ((select iam.current_facilities())::integer[]));
@@ -231,7 +234,7 @@ create view rtls.asset_stay_history with (security_barrier = true) as
     and ((select iam.sees_all_facilities()) or s.facility_id = any ((select iam.current_facilities())::integer[]));
 
 create view rtls.usage_history with (security_barrier = true) as
-  select t, end_t, org_id, facility_id, tag_id, room_id, stream_id
+  select t, end_t, org_id, facility_id, tag_id
   from telemetry.usage_interval
   where org_id = (select iam.current_org())
     and ((select iam.sees_all_facilities()) or facility_id = any ((select iam.current_facilities())::integer[]));
@@ -242,7 +245,8 @@ create view rtls.sensor_history with (security_barrier = true) as
   where org_id = (select iam.current_org())
     and ((select iam.sees_all_facilities()) or facility_id = any ((select iam.current_facilities())::integer[]));
 
--- Hours in UTC. Local days are in the two views after it, because an hour does not fit zones of half an hour.
+-- Hours in UTC, in which the time between two fixes counts to the room found at its end. Exact stays in local days are in
+-- the two views after it; hours of UTC would not fit zones of half an hour.
 create view rtls.room_hour with (security_barrier = true) as
   select bucket as hour, org_id, facility_id, room_id, count(distinct tag_id)::integer as tags, sum(fixes)::bigint as fixes,
     sum(span_ms)::bigint as span_ms, min(first_t) as first_t, max(last_t) as last_t
@@ -363,18 +367,31 @@ begin
 end
 $$;
 
--- Drops what is older, as the owner because nobody else may drop a chunk. Only for whole chunks of all tenants.
+-- Drops whole chunks of all tenants, as the owner because nobody else may. Null for what is not kept in chunks.
 create function telemetry.drop_history(name text, before timestamptz) returns integer
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   home text;
+  chunked boolean;
   dropped integer;
 begin
-  if name not in ('location_history', 'sensor_reading', 'usage_event', 'receiver_health', 'stay', 'usage_interval') then
+  if name not in ('location_history', 'sensor_reading', 'usage_event', 'receiver_health', 'stay', 'usage_interval',
+    'fix_hourly', 'tag_day')
+  then
     raise exception 'there is no history of this name' using errcode = 'invalid_parameter_value';
   end if;
-  select n.nspname into strict home
+  select n.nspname into home
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'timescaledb';
+  if home is null then
+    return null;
+  end if;
+  execute 'select exists (select from timescaledb_information.hypertables'
+    ' where hypertable_schema = ''telemetry'' and hypertable_name = $1'
+    ' union all select from timescaledb_information.continuous_aggregates'
+    ' where view_schema = ''telemetry'' and view_name = $1)' into chunked using name;
+  if not chunked then
+    return null;
+  end if;
   execute format('select count(*) from %I.drop_chunks(%L::regclass, older_than => $1)', home, 'telemetry.' || name)
     into dropped using before;
   return dropped;
