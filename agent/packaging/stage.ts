@@ -96,6 +96,8 @@ function copyProfiles(from: string, to: string): void {
 function copyUnits(from: string, folder: string): void {
   const places = {
     'biotrakr-agent.service': 'usr/lib/systemd/system/biotrakr-agent.service',
+    'biotrakr-update.service': 'usr/lib/systemd/system/biotrakr-update.service',
+    'biotrakr-update.timer': 'usr/lib/systemd/system/biotrakr-update.timer',
     'biotrakr-agent.sysusers': 'usr/lib/sysusers.d/biotrakr-agent.conf',
     'biotrakr-agent.tmpfiles': 'usr/lib/tmpfiles.d/biotrakr-agent.conf',
     '60-biotrakr-readers.rules': 'usr/lib/udev/rules.d/60-biotrakr-readers.rules',

@@ -97,17 +97,19 @@ export function readSiteMap(file: string): SiteMap {
 type PathOf = (name: string) => string
 
 const CREDENTIAL = 'credential:'
+/** Where systemd takes them from; commands that root runs look there themselves. */
+const STORE = '/etc/credstore'
 const FROM_CENTRE = 'centre:'
 
 /** A path relative to the file, or a credential that the service manager hands over (systemd.exec, LoadCredential=). */
 function pathOf(name: string, base: string): string {
   if (!name.startsWith(CREDENTIAL)) return resolve(base, name)
-  const folder = process.env['CREDENTIALS_DIRECTORY']
+  const folder = process.env['CREDENTIALS_DIRECTORY'] ?? (process.getuid?.() === 0 ? STORE : undefined)
   const credential = name.slice(CREDENTIAL.length)
   if (folder !== undefined && /^[A-Za-z0-9._-]{1,255}$/.test(credential)) return resolve(folder, credential)
   throw new BioTrakrError(`the credential ${credential} is not there`, {
     code: 'CONFIG_UNREADABLE',
-    next: 'Credentials come with the service: run it by systemctl, or name a file while trying things out.',
+    next: 'Credentials come with the service: run it by systemctl, this command by sudo, or name a file.',
   })
 }
 

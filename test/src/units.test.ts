@@ -21,6 +21,11 @@ import { hasSystemdAnalyze, itNeeding } from './needs.ts'
 const units = join(productRoot, 'systemd')
 const textOf = (name: string) => readFileSync(join(units, name), 'utf8')
 const services = readdirSync(units).filter((name) => name.endsWith('.service'))
+/** Those that run on; the others do one thing and end. */
+const daemons = services.filter((name) => !textOf(name).includes('\nType=oneshot\n'))
+/** Of the broker of a centre without Docker. */
+const broker = join(productRoot, 'deploy/mosquitto')
+const brokerUnits = ['biotrakr-broker-reload.path', 'biotrakr-broker-reload.service']
 
 /** Highest exposure score allowed, in tenths as systemd-analyze wants it. */
 const THRESHOLDS: Readonly<Record<string, number>> = {
@@ -28,6 +33,7 @@ const THRESHOLDS: Readonly<Record<string, number>> = {
   'biotrakr-enroll.service': 15,
   'biotrakr-ingest@.service': 15,
   'biotrakr-serve.service': 15,
+  'biotrakr-update.service': 22,
 }
 
 function run(program: string, ...args: string[]): Promise<{ code: number; text: string }> {
@@ -46,15 +52,16 @@ beforeAll(() => {
   for (const folder of [own, join(root, 'usr/bin'), join(root, 'bin'), join(root, 'etc')]) {
     mkdirSync(folder, { recursive: true })
   }
-  for (const program of ['usr/bin/biotrakr', 'usr/bin/biotrakr-cloud', 'bin/kill']) {
+  for (const program of ['usr/bin/biotrakr', 'usr/bin/biotrakr-cloud', 'usr/bin/systemctl', 'bin/kill']) {
     writeFileSync(join(root, program), '#!/bin/sh\n')
     chmodSync(join(root, program), 0o755)
   }
-  for (const name of ['sysinit', 'basic', 'shutdown', 'multi-user', 'network']) {
+  for (const name of ['sysinit', 'basic', 'shutdown', 'multi-user', 'network', 'paths', 'timers', 'time-set']) {
     const target = `/lib/systemd/system/${name}.target`
     if (existsSync(target)) copyFileSync(target, join(own, `${name}.target`))
   }
-  for (const name of services) copyFileSync(join(units, name), join(own, name))
+  for (const name of [...services, 'biotrakr-update.timer']) copyFileSync(join(units, name), join(own, name))
+  for (const name of brokerUnits) copyFileSync(join(broker, name), join(own, name))
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
@@ -99,6 +106,30 @@ describe('service units', () => {
     )
   }
 
+  for (const name of [...brokerUnits, 'biotrakr-update.timer']) {
+    need(
+      `${name} is right in form, and what it starts is there`,
+      async () => {
+        const { code, text } = await run('systemd-analyze', 'verify', '--man=no', `--root=${root}`, name)
+        expect({ code, text }).toEqual({ code: 0, text: '' })
+      },
+      30_000,
+    )
+  }
+
+  it('look at the files that the shipped configuration of the broker names', () => {
+    const watched = [...readFileSync(join(broker, brokerUnits[0] ?? ''), 'utf8').matchAll(/^PathChanged=(.+)$/gm)]
+    const named = readFileSync(join(broker, 'mosquitto.conf'), 'utf8')
+    expect(watched.map(([, path]) => path)).toHaveLength(2)
+    for (const [, path] of watched) expect(named).toMatch(new RegExp(`^(?:crlfile|certfile) ${path}$`, 'm'))
+  })
+
+  it('bring no update by themselves: the timer has to be enabled', () => {
+    expect(textOf('biotrakr-update.service')).not.toContain('[Install]')
+    const scripts = readFileSync(join(productRoot, 'agent/packaging/debian/postinst'), 'utf8')
+    expect(scripts).not.toContain('enable')
+  })
+
   need(
     'a limit that is exceeded is noticed',
     async () => {
@@ -109,7 +140,7 @@ describe('service units', () => {
   )
 
   it('never wait for the time, are watched, leave no core file and start again for ever', () => {
-    for (const name of services) {
+    for (const name of daemons) {
       const directives = textOf(name)
         .split('\n')
         .filter((line) => !line.startsWith('#'))
@@ -141,7 +172,7 @@ describe('users and readers', () => {
       const args = [`--root=${root}`, '--dry-run', ...files.map((name) => join(units, name))]
       const { code, text } = await run('systemd-sysusers', ...args)
       expect(code, text).toBe(0)
-      for (const name of services) {
+      for (const name of daemons) {
         const user = /^User=(.+)$/m.exec(textOf(name))?.[1]
         expect(text).toContain(`Creating user '${user}'`)
       }

@@ -22,8 +22,6 @@ interface UpdateOptions {
 const SERVICE = 'biotrakr-agent.service'
 /** Also for an update that runs from an updated release. */
 const PACKAGED = '/usr/lib/biotrakr'
-/** Where systemd takes the credentials from that it hands to the service. */
-const CREDENTIALS = '/etc/credstore'
 const ASK_MS = 5_000
 const MAX_HEALTH_BYTES = 4 * 1024 * 1024
 
@@ -55,7 +53,6 @@ async function runUpdate({ config: file, from }: UpdateOptions): Promise<void> {
       next: 'Run: sudo biotrakr update',
     })
   }
-  process.env['CREDENTIALS_DIRECTORY'] ??= CREDENTIALS
   // The agent, a user of its own, must be able to read what root lays out.
   process.umask(0o022)
   const config = readConfig(file)

@@ -147,11 +147,12 @@ function configs(org: string): Readonly<Record<string, object>> {
         keyFile: '/etc/biotrakr/page/page.key',
         tokenFile: '/run/secrets/serve-token',
         sitesFolder: '/etc/biotrakr/sites',
-        releasesFolder: '/etc/biotrakr/releases',
+        releasesFolder: '/etc/biotrakr-releases',
       },
     },
     publish: {
-      database: database('bt_ingest', 'bt_ingest'),
+      database: database('bt_api', 'bt_api'),
+      org,
       sites: { publishedFolder: '/etc/biotrakr-sites', keyFile: '/run/secrets/site-key' },
     },
     enroll: {
