@@ -11,8 +11,20 @@ export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine
 export { registeredTags } from './record/registered-tags.ts'
 export { retryQuarantine } from './record/replay.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
-export { applySite } from './sites/site-apply.ts'
+export { compareMaps } from './sites/map-diff.ts'
+export {
+  facilityOfGateway,
+  listMaps,
+  mapReaders,
+  type PublishedMap,
+  publishMap,
+  readMap,
+  returnToMap,
+} from './sites/map-versions.ts'
+export { applySite, type SiteApplied } from './sites/site-apply.ts'
+export { exportSite } from './sites/site-export.ts'
 export { parseSiteFile } from './sites/site-file.ts'
+export { listFacilities } from './sites/site-lists.ts'
 export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-files.ts'
 export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
 export { setPassword } from './upkeep/logins.ts'

@@ -39,7 +39,10 @@ const fileOf = (folder: string, gateway: GatewayId) => join(folder, `${gateway}.
 
 const NEXT = 'Publish it anew: `biotrakr-cloud site publish`.'
 
-type Content = Pick<PublishedSite, 'siteMap' | 'tags' | 'profiles'>
+type Content = Pick<PublishedSite, 'siteMap' | 'tags'> & {
+  /** Absent: those that were published before stay. */
+  readonly profiles?: PublishedSite['profiles'] | undefined
+}
 
 interface Published {
   readonly version: number
@@ -60,7 +63,7 @@ export function publishSite(
   const whole = (version: number) =>
     parseWhole(
       publishedSiteSchema,
-      { format: 1, gateway, version, ...content },
+      { format: 1, gateway, version, ...content, profiles: content.profiles ?? before?.profiles ?? {} },
       { origin: 'The site', code: 'SITE_INVALID', next: NEXT },
     )
   if (before && JSON.stringify(whole(before.version)) === JSON.stringify(before)) {

@@ -12,8 +12,7 @@ import { runMigrations, showMigrations } from './migrate.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { addRelease, listReleases } from './release.ts'
 import { runServe } from './serve.ts'
-import { importSite } from './site.ts'
-import { publishSiteMap, showSiteKey, showSiteToken } from './site-publish.ts'
+import { addSite } from './site.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -93,24 +92,6 @@ function addReleases(cloud: Command): void {
     group.command('add <folder>').description('let gateways have a release that npm run package wrote'),
   ).action(addRelease)
   withJson(withConfig(group.command('list').description('which there are, newest first'))).action(listReleases)
-}
-
-function addSite(cloud: Command): void {
-  const group = cloud.command('site').description('what the centre knows of a building (as the owner)')
-  withJson(
-    withConfig(group.command('import <file>').description('register organisation, facility, rooms, gateways and tags')),
-  ).action(importSite)
-  withJson(withConfig(group.command('publish <map>')))
-    .description('sign a site map with the registered tags for a gateway, as its next version (as bt_ingest)')
-    .requiredOption('--gateway <name>', 'for which gateway')
-    .option('--profile <file...>', 'reader profiles to send along, named by their files', [])
-    .action(publishSiteMap)
-  withConfig(group.command('key'))
-    .description('make the key that sites are signed with, where there is none, and print what gateways pin')
-    .action(showSiteKey)
-  withConfig(group.command('token <gateway>'))
-    .description('print the token with which this gateway fetches its site (configuration of serve)')
-    .action(showSiteToken)
 }
 
 function addGateways(cloud: Command): void {

@@ -1,0 +1,32 @@
+import { userInfo } from 'node:os'
+
+import { BioTrakrError } from '@biotrakr/shared'
+
+import { databaseAccess } from '../access.ts'
+import { type TenantSession, withTenant } from '../administration.ts'
+import { type CloudConfig, readConfig } from '../config.ts'
+
+/** Whoever typed the command, for the audit chain. */
+export function operatorName(): string {
+  return `operator:${userInfo().username}`
+}
+
+/**
+ * Runs a command in the organisation of its configuration, which logs in as bt_api.
+ * @throws BioTrakrError CONFIG_INVALID for a configuration that names no organisation
+ */
+export function inTenant<T>(
+  path: string,
+  work: (tenant: TenantSession, config: CloudConfig) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(path)
+  const { org } = config
+  if (org === undefined) {
+    throw new BioTrakrError(`${path} names no organisation`, {
+      code: 'CONFIG_INVALID',
+      next: 'Set `org` to the short name of the organisation, and let database.user be bt_api.',
+    })
+  }
+  const access = databaseAccess(config, 'biotrakr-command')
+  return withTenant(access, { org, actor: operatorName() }, (tenant) => work(tenant, config))
+}
