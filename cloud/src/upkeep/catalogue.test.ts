@@ -20,6 +20,7 @@ const DEFINERS = [
   'asset.search',
   'asset.search_by_attrs',
   'audit.append',
+  'audit.close_head',
   'audit.ensure_month',
   'audit.record_change',
   'care.end_assignments',
@@ -35,7 +36,7 @@ const DEFINERS = [
   'telemetry.drop_history',
 ]
 /** Tables of a tenant schema that belong to no tenant. */
-const NO_TENANT = ['care.observation_code', 'rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
+const NO_TENANT = ['rtls.job_run', 'care.observation_code', 'rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
 
 let database: TestDatabase
 let owner: Client

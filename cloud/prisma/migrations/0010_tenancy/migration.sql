@@ -127,7 +127,11 @@ $$;
 create table audit.head (
   org_id integer primary key references iam.org (id),
   n bigint not null default 0 check (n >= 0),
-  hash bytea not null default '\x' check (octet_length(hash) in (0, 32))
+  hash bytea not null default '\x' check (octet_length(hash) in (0, 32)),
+  -- When the newest event came: a newer one is looked for from there on.
+  at timestamptz not null default '-infinity',
+  -- True within a transaction that has appended: what stands here is brought up to date at its end, once.
+  open boolean not null default false
 );
 
 create table audit.event (
@@ -153,13 +157,14 @@ create index event_at on audit.event (org_id, at);
 create index event_actor on audit.event (org_id, actor, at);
 create index event_object on audit.event (org_id, object, object_id, at);
 
-call iam.protect('audit.event');
+call iam.protect('audit.event', 'facility_id');
 call iam.protect('audit.head');
 
--- What a hash covers, apart from the hash before it. jsonb prints the same content in the same way always.
+-- What a hash covers, apart from the hash before it. jsonb prints the same content in the same way always. Stable, so
+-- that it is inlined: a million events are checked in one statement.
 create function audit.content(e audit.event) returns bytea
-  language sql immutable parallel safe
-  return convert_to(jsonb_build_array(e.org_id, e.n, extract(epoch from e.at)::text, e.kind, e.actor, e.user_id, e.action,
+  language sql stable parallel safe
+  return convert_to(json_build_array(e.org_id, e.n, extract(epoch from e.at)::text, e.kind, e.actor, e.user_id, e.action,
     e.object, e.object_id, e.facility_id, e.purpose, e.duration_ms, e.old, e.new, e.outcome)::text, 'UTF8');
 
 -- A month of the chain, made when its first event comes; two at once wait for each other.
@@ -181,7 +186,8 @@ begin
 end
 $$;
 
--- The only way into the chain. Locks the tenant's head, so events of one tenant stand in one order.
+-- The only way into the chain. Locks the tenant's head, so events of one tenant stand in one order. Changing the head
+-- with every event would leave as many dead versions of it in a long transaction, each to be stepped over by the next.
 create function audit.append(kind text, action text, object text, object_id text, facility_id integer default null,
     old jsonb default null, new jsonb default null, outcome text default 'ok', duration_ms integer default null)
   returns bigint
@@ -190,23 +196,62 @@ declare
   org integer := iam.current_org();
   actor text := nullif(current_setting('app.actor', true), '');
   head audit.head;
+  newest_n bigint;
+  newest_hash bytea;
+  newest_at timestamptz;
   entry audit.event;
 begin
   if org is null or actor is null then
     raise exception 'a change needs a tenant and an actor' using errcode = 'insufficient_privilege',
       hint = 'Set app.org and app.actor for the transaction.';
   end if;
-  insert into audit.head (org_id) values (org) on conflict do nothing;
   select * into head from audit.head h where h.org_id = org for update;
-  entry := row(org, head.n + 1, clock_timestamp(), kind, actor, iam.current_user_id(), action, object, object_id,
-    facility_id, iam.current_purpose(), duration_ms, old, new, outcome, null)::audit.event;
+  if head.org_id is null then
+    insert into audit.head (org_id) values (org) on conflict do nothing;
+    select * into head from audit.head h where h.org_id = org for update;
+  end if;
+  if head.open then
+    select e.n, e.hash, e.at into newest_n, newest_hash, newest_at from audit.event e
+      where e.org_id = org and e.n > head.n and e.at >= head.at order by e.n desc limit 1;
+    if newest_n is not null then
+      head.n := newest_n;
+      head.hash := newest_hash;
+      head.at := newest_at;
+    end if;
+  else
+    update audit.head h set open = true where h.org_id = org;
+  end if;
+  -- Never before the one before it, also when the clock of the server was set back.
+  entry := row(org, head.n + 1, greatest(clock_timestamp(), head.at), kind, actor, iam.current_user_id(), action, object,
+    object_id, facility_id, iam.current_purpose(), duration_ms, old, new, outcome, null)::audit.event;
   entry.hash := sha256(head.hash || audit.content(entry));
-  perform audit.ensure_month(entry.at);
+  if date_trunc('month', entry.at, 'UTC') <> date_trunc('month', head.at, 'UTC') then
+    perform audit.ensure_month(entry.at);
+  end if;
   insert into audit.event select entry.*;
-  update audit.head h set n = entry.n, hash = entry.hash where h.org_id = org;
   return entry.n;
 end
 $$;
+
+-- At the end of the transaction, for each tenant that it appended to.
+create function audit.close_head() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  org text := current_setting('app.org', true);
+begin
+  perform set_config('app.org', new.org_id::text, true);
+  update audit.head h set n = e.n, hash = e.hash, at = e.at, open = false
+    from (select n, hash, at from audit.event
+      where org_id = new.org_id and n > new.n and at >= new.at order by n desc limit 1) as e
+    where h.org_id = new.org_id and h.open;
+  perform set_config('app.org', coalesce(org, ''), true);
+  return null;
+end
+$$;
+create constraint trigger closed after update on audit.head deferrable initially deferred
+  for each row when (new.open) execute function audit.close_head();
+
+grant execute on function audit.content(audit.event) to bt_api, bt_jobs;
 grant usage on schema audit to bt_ingest;
 grant execute on function audit.append(text, text, text, text, integer, jsonb, jsonb, text, integer)
   to bt_api, bt_jobs, bt_ingest;
