@@ -26,10 +26,12 @@ export { exportSite } from './sites/site-export.ts'
 export { parseSiteFile } from './sites/site-file.ts'
 export { listFacilities } from './sites/site-lists.ts'
 export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-files.ts'
+export { type BackupMade, listBackups, makeBackup, noteBackup } from './upkeep/backup.ts'
 export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
 export { setPassword } from './upkeep/logins.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
 export { pairsAt, renewPair } from './upkeep/pair-renewal.ts'
+export { drillRestore, type Restored, restoreBackup } from './upkeep/restore.ts'
 
 /** Runs `work` in one session and ends it. @throws BioTrakrError DATABASE_UNREACHABLE */
 export async function asOwner<T>(access: DatabaseOptions, work: (client: Client) => Promise<T>): Promise<T> {

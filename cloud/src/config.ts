@@ -69,6 +69,16 @@ const enrollSchema = z.strictObject({
   probePort: z.int().min(0).max(65_535).default(9472),
 })
 
+const backupSchema = z.strictObject({
+  folder: path,
+  keyFile: path,
+  keepDays: z.int().min(1).max(3_650).default(30),
+  /** The first backup of a month is kept so many months. */
+  keepMonths: z.int().min(0).max(240).default(13),
+  /** Where pg_dump and pg_restore are; looked for without it. */
+  toolFolder: path.optional(),
+})
+
 const configSchema = z
   .strictObject({
     database: databaseSchema,
@@ -83,6 +93,8 @@ const configSchema = z
       .prefault({}),
     /** Needed by `site publish` and `site key`; `serve` gets the folder alone. */
     sites: z.strictObject({ publishedFolder: path, keyFile: path }).optional(),
+    /** Needed by `backup` and `restore`; the key is none that the database holds. */
+    backup: backupSchema.optional(),
     /** Needed by `enroll`. */
     enroll: enrollSchema.optional(),
     log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

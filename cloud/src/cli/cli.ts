@@ -2,6 +2,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { addBackupCommands } from './backup.ts'
 import { addCaCommands } from './ca.ts'
 import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
 import { runEnroll } from './enroll.ts'
@@ -37,6 +38,7 @@ function program(): Command {
   addSite(cloud)
   addGateways(cloud)
   addQuarantine(cloud)
+  addBackupCommands(cloud)
   addDoctor(cloud)
   addReleases(cloud)
   quitByThrowing(cloud)

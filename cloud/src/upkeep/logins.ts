@@ -4,7 +4,7 @@ import { BioTrakrError } from '@biotrakr/shared'
 import { type Client, escapeIdentifier, escapeLiteral } from 'pg'
 
 /** The logins that the migrations make, without a password: nobody can use them until one is set. */
-const LOGINS = ['bt_ingest', 'bt_api', 'bt_ca', 'bt_jobs'] as const
+const LOGINS = ['bt_ingest', 'bt_api', 'bt_ca', 'bt_jobs', 'bt_backup'] as const
 
 const ITERATIONS = 4_096
 const MIN_LENGTH = 16

@@ -28,7 +28,7 @@ import { migrate } from './migrate.ts'
  */
 export interface TestDatabase {
   /** Connection options of a login: `owner` is the superuser of the server, the others are the product's own. */
-  options(role: 'owner' | 'bt_ingest' | 'bt_api' | 'bt_ca' | 'bt_jobs'): DatabaseOptions
+  options(role: 'owner' | 'bt_ingest' | 'bt_api' | 'bt_ca' | 'bt_jobs' | 'bt_backup'): DatabaseOptions
   /** A connected superuser session, for preparing and counting. */
   readonly ownerClient: Client
   stop(): Promise<void>
@@ -50,7 +50,7 @@ export async function createTestDatabase({ server, migrated = true }: TestDataba
   const password = 'for-tests-only'
   if (migrated) {
     await migrate(ownerClient)
-    for (const role of ['bt_ingest', 'bt_api', 'bt_ca', 'bt_jobs']) {
+    for (const role of ['bt_ingest', 'bt_api', 'bt_ca', 'bt_jobs', 'bt_backup']) {
       await ownerClient.query(`alter role ${role} password '${password}'`)
     }
   }

@@ -1,0 +1,46 @@
+-- What the scheduled work leaves behind, and the login of backups.
+
+-- A dump needs to see every row, so this login passes row security; it can only read. Where whoever migrates may not
+-- give that right, `biotrakr-cloud backup` says who may.
+do $$
+begin
+  if not exists (select from pg_catalog.pg_roles where rolname = 'bt_backup') then
+    begin
+      create role bt_backup login bypassrls nosuperuser nocreatedb nocreaterole noreplication;
+    exception when insufficient_privilege then
+      create role bt_backup login nosuperuser nocreatedb nocreaterole noreplication;
+    end;
+    alter role bt_backup set default_transaction_read_only = on;
+  end if;
+exception when duplicate_object or unique_violation then
+  null;
+end
+$$;
+do $$
+begin
+  grant pg_read_all_data to bt_backup;
+exception when insufficient_privilege then
+  raise notice 'bt_backup may not read yet: grant pg_read_all_data to it as a superuser';
+end
+$$;
+
+set local role bt_owner;
+
+-- Runs of scheduled work: what the scheduler remembers, and what health and reports show. It belongs to no tenant.
+create table rtls.job_run (
+  id bigint generated always as identity primary key,
+  job text not null check (job ~ '^[a-z][a-z0-9-]{0,62}$'),
+  started_at timestamptz not null default now(),
+  ended_at timestamptz,
+  -- null while it runs, or when the process ended before the job did.
+  ok boolean,
+  rows bigint check (rows >= 0),
+  said text check (length(said) <= 4000),
+  check (ended_at is not null or ok is null)
+);
+create index job_run_newest on rtls.job_run (job, started_at desc);
+grant select, insert, update, delete on rtls.job_run to bt_jobs;
+grant select on rtls.job_run to bt_api;
+-- The one thing it writes, in a transaction that says so: when a backup was made.
+grant usage on schema rtls to bt_backup;
+grant insert on rtls.job_run to bt_backup;
