@@ -278,6 +278,27 @@ end
 $$;
 create trigger keep_dates before insert or update on asset.asset for each row execute function asset.keep_dates();
 
+-- Whoever deletes says why; when and by whom is noted here.
+create function asset.note_deletion() returns trigger
+  language plpgsql as $$
+begin
+  new.deleted_at := case when new.delete_reason is not null then coalesce(old.deleted_at, now()) end;
+  new.deleted_by := case when old.deleted_at is not null and new.deleted_at is not null then old.deleted_by
+    when new.deleted_at is not null then iam.current_user_id() end;
+  return new;
+end
+$$;
+create trigger note_deletion before update of delete_reason on asset.vendor
+  for each row execute function asset.note_deletion();
+create trigger note_deletion before update of delete_reason on asset.category
+  for each row execute function asset.note_deletion();
+create trigger note_deletion before update of delete_reason on asset.model
+  for each row execute function asset.note_deletion();
+create trigger note_deletion before update of delete_reason on asset.attribute_def
+  for each row execute function asset.note_deletion();
+create trigger note_deletion before update of delete_reason on asset.asset
+  for each row execute function asset.note_deletion();
+
 -- A tree stays one. Looks at all facilities, and one change of a tenant's tree at a time, or two could close a ring.
 create function asset.refuse_cycle() returns trigger
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -375,11 +396,15 @@ begin
   if filter ? 'department' then
     clause := clause || format(' and a.department_id = %s', (filter ->> 'department')::integer);
   end if;
-  if filter ? 'category' then
-    clause := clause || format(' and a.category_id = %L::uuid', (filter ->> 'category')::uuid);
+  if filter ? 'categories' then
+    clause := clause || format(' and a.category_id = any (%L::uuid[])',
+      array(select jsonb_array_elements_text(filter -> 'categories')));
   end if;
   if filter ? 'status' then
     clause := clause || format(' and a.status = %L', filter ->> 'status');
+  end if;
+  if filter ? 'attrs' then
+    clause := clause || format(' and a.attrs @> %L::jsonb', filter -> 'attrs');
   end if;
   return clause;
 end
