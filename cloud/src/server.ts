@@ -4,11 +4,13 @@ import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 
 import { type AccountSessions, createAccountSessions } from './account-sessions.ts'
+import { assetCatalogues, assetDesk } from './assets/asset-desk.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
 import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
 import { type ApiParts, addApi } from './serve/api.ts'
+import { addAssetRoutes } from './serve/asset-routes.ts'
 import { type Board, type BoardSource, createBoard } from './serve/board.ts'
 import { type Callers, createCallers } from './serve/callers.ts'
 import { createGuard, type Guard } from './serve/guard.ts'
@@ -220,8 +222,9 @@ function forCallers(callers: Callers): Pick<ApiParts, 'callers' | 'reportFor'> {
 
 /** What is asked on behalf of an account: signing in, and everything that rights decide about. */
 function addAccountRoutes(server: FastifyInstance, { clock, tls }: ServerOptions, accounts: Accounts): void {
-  const { sessions, identify } = accounts
+  const { sessions, identify, callers } = accounts
   addSessionRoutes(server, { sessions, identify, clock, isTls: tls !== undefined })
+  addAssetRoutes(server, { callers, desk: assetDesk, catalogues: assetCatalogues })
 }
 
 interface GatewayRules {
