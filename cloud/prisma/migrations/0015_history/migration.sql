@@ -299,7 +299,8 @@ grant select on rtls.location_history, rtls.asset_location_history, rtls.stay_hi
   rtls.usage_history, rtls.sensor_history, rtls.room_hour, rtls.tag_day, rtls.asset_day, rtls.ingest_status,
   asset.asset_current to bt_api;
 
--- Questions that only a function answers fast: each filters the tenant and the facilities itself.
+-- Questions that only a function answers fast: each filters the tenant and the facilities itself, and leaves out the time
+-- in which somebody other than an asset wore the tag: people are found by functions that ask for a purpose.
 create function rtls.tag_history(tag integer, since timestamptz, until timestamptz, max_rows integer)
   returns table (t timestamptz, facility_id integer, tag_id integer, room_id integer, span_ms integer, method smallint,
     reason smallint, confidence smallint, x real, y real, accuracy real)
@@ -308,15 +309,20 @@ declare
   org integer := iam.current_org();
   everywhere boolean := iam.sees_all_facilities();
   reach integer[] := iam.current_facilities();
+  people boolean;
 begin
   if org is null then
     return;
   end if;
+  select exists (select from rtls.tag_assignment a where a.org_id = org and a.tag_id = tag and a.asset_id is null)
+    into people;
   return query
     select h.t, h.facility_id, h.tag_id, h.room_id, h.span_ms, h.method, h.reason, h.confidence, h.x, h.y, h.accuracy
     from telemetry.location_history h
     where h.org_id = org and h.tag_id = tag and h.t >= since and h.t < until
       and (everywhere or h.facility_id = any (reach))
+      and not (people and exists (select from rtls.tag_assignment a where a.org_id = org and a.tag_id = tag
+        and a.asset_id is null and a.from_t <= h.t and coalesce(a.to_t, 'infinity') > h.t))
     order by h.t desc limit max_rows;
 end
 $$;
@@ -363,6 +369,8 @@ begin
     left join rtls.tag_assignment a on a.org_id = org and a.tag_id = g.id and a.is_primary
       and a.from_t <= at and coalesce(a.to_t, 'infinity') > at
     where g.org_id = org and h.facility_id = facility
+      and not exists (select from rtls.tag_assignment p where p.org_id = org and p.tag_id = g.id and p.asset_id is null
+        and p.from_t <= h.t and coalesce(p.to_t, 'infinity') > h.t)
     order by g.id;
 end
 $$;
