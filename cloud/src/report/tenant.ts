@@ -44,6 +44,9 @@ async function within<T>(
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
+  // A lost connection fails the running query; without a listener the same error would also end the process.
+  const ignore = () => undefined
+  client.on('error', ignore)
   // A connection on which anything failed is not worth the doubt about the state it is in.
   let discard = true
   try {
@@ -56,6 +59,7 @@ async function within<T>(
     discard = false
     return result
   } finally {
+    client.removeListener('error', ignore)
     client.release(discard)
   }
 }

@@ -52,6 +52,9 @@ interface Task<T> {
 
 async function within<T>(pool: Pool, { begin, scope, work }: Task<T>): Promise<T> {
   const client = await pool.connect()
+  // A lost connection fails the running query; without a listener the same error would also end the process.
+  const ignore = () => undefined
+  client.on('error', ignore)
   // A connection on which anything failed is not worth the doubt about the state it is in.
   let discard = true
   try {
@@ -62,6 +65,7 @@ async function within<T>(pool: Pool, { begin, scope, work }: Task<T>): Promise<T
     discard = false
     return result
   } finally {
+    client.removeListener('error', ignore)
     client.release(discard)
   }
 }
