@@ -5,6 +5,7 @@ import { createScopedDatabase, type Scope } from './tenancy/scope.ts'
 import { connectClient, createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
 
+export { assetDesk } from './assets/asset-desk.ts'
 export { registerGateway, revokeGateway, storeCode } from './record/gateway-identity.ts'
 /** What the operator does by hand: the commands and the launcher reach it here. */
 export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine } from './record/quarantine.ts'

@@ -2,6 +2,7 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { addAssets } from './assets.ts'
 import { addBackupCommands } from './backup.ts'
 import { addCaCommands } from './ca.ts'
 import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
@@ -22,7 +23,7 @@ Exit codes:
   2  the command line or the configuration is wrong`
 
 /** Codes that mean "you wrote something wrong", as opposed to "something went wrong". */
-const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'SITE_INVALID', 'USAGE'])
+const WRONG_INPUT = new Set(['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'INPUT_INVALID', 'SITE_INVALID', 'USAGE'])
 
 function program(): Command {
   const cloud = new Command('biotrakr-cloud')
@@ -38,6 +39,7 @@ function program(): Command {
   addSite(cloud)
   addGateways(cloud)
   addQuarantine(cloud)
+  addAssets(cloud)
   addBackupCommands(cloud)
   addDoctor(cloud)
   addReleases(cloud)
