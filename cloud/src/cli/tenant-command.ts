@@ -8,7 +8,12 @@ import { type CloudConfig, readConfig } from '../config.ts'
 
 /** Whoever typed the command, for the audit chain. */
 export function operatorName(): string {
-  return `operator:${userInfo().username}`
+  try {
+    return `operator:${userInfo().username}`
+  } catch {
+    // In a container the number of a user need not have a name.
+    return `operator:uid-${process.getuid?.()}`
+  }
 }
 
 /**
