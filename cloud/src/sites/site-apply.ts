@@ -46,7 +46,7 @@ export async function applySite(pool: Pool, input: SiteInput, options: ApplyOpti
       maxWait: TIMEOUT_MS,
     })
   } catch (error) {
-    throw isUniqueViolation(error) ? taken(site, error) : error
+    throw isUniqueViolation(error) ? nameTaken(site, error) : error
   } finally {
     await prisma.$disconnect()
   }
@@ -108,19 +108,12 @@ async function applyDefaults(
   await sync(transaction.zone as unknown as Table, { ...common, entries: entriesOf(DEFAULT_ZONES) })
 }
 
-function isUniqueViolation(error: unknown): error is Prisma.PrismaClientKnownRequestError {
+function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === UNIQUE_VIOLATION
 }
 
-function taken(site: Site, cause: Prisma.PrismaClientKnownRequestError): BioTrakrError {
-  if (cause.meta?.['modelName'] !== 'Gateway') {
-    return new BioTrakrError('Another doorway of this facility has a portal of one of these names', {
-      code: 'SITE_INVALID',
-      next: 'Give each portal a name of its own; `site export` shows which there are.',
-      cause,
-    })
-  }
-  // Row policies hide the other organisation's gateway, so the name cannot be told more precisely than this.
+/** Row policies hide the other organisation's gateway, so the name cannot be told more precisely than this. */
+function nameTaken(site: Site, cause: unknown): BioTrakrError {
   const names = site.gateways.map((gateway) => gateway.name).join(', ')
   return new BioTrakrError(`Another organisation of this service has a gateway with one of these names: ${names}`, {
     code: 'SITE_INVALID',

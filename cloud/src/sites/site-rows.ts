@@ -154,7 +154,8 @@ async function applyBeds(work: SiteWork, { beds }: Site, rooms: Ids): Promise<vo
 
 async function applyZones(work: SiteWork, { zones }: Site, rooms: Ids): Promise<void> {
   const { transaction, orgId, facilityId, tally } = work
-  const links = await transaction.zoneRoom.findMany({ where: { orgId, facilityId } })
+  const stored = await transaction.zoneRoom.findMany({ where: { orgId, facilityId } })
+  const links = groupBy(stored, ({ zoneId }) => zoneId)
   const wasUpdated = new Set<string>()
   const entries = zones.map(({ code, name, kind }) => ({
     key: code,
@@ -168,10 +169,10 @@ async function applyZones(work: SiteWork, { zones }: Site, rooms: Ids): Promise<
     const inside = new Set(
       wanted.flatMap((name, n) => idOf(work, rooms, { name, path: ['zones', i, 'rooms', n] }) ?? []),
     )
-    const stored = new Set(links.filter((link) => link.zoneId === zoneId).map(({ roomId }) => roomId))
-    const gone = [...stored].filter((id) => !inside.has(id))
-    const fresh = [...inside].filter((id) => !stored.has(id))
-    if (gone.length + fresh.length > 0 && stored.size > 0) wasUpdated.add(code)
+    const linked = new Set(links.get(zoneId)?.map(({ roomId }) => roomId))
+    const gone = [...linked].filter((id) => !inside.has(id))
+    const fresh = [...inside].filter((id) => !linked.has(id))
+    if (gone.length + fresh.length > 0 && linked.size > 0) wasUpdated.add(code)
     if (gone.length > 0) await transaction.zoneRoom.deleteMany({ where: { orgId, zoneId, roomId: { in: gone } } })
     const data = fresh.map((roomId) => ({ orgId, facilityId, zoneId, roomId }))
     for (const part of chunks(data)) await transaction.zoneRoom.createMany({ data: part })
@@ -180,23 +181,42 @@ async function applyZones(work: SiteWork, { zones }: Site, rooms: Ids): Promise<
 }
 
 async function applyDoors(work: SiteWork, { doors }: Site, rooms: Ids): Promise<void> {
-  const portals = new Set<string>()
-  const entries = doors.flatMap(({ between, door, distanceM, at, portal }, i) => {
-    const ends = between.map((name, end) => idOf(work, rooms, { name, path: ['doors', i, 'between', end] }))
-    const [roomA, roomB] = ends
-    if (typeof portal === 'string') {
-      if (portals.has(portal))
-        work.problems.push({ path: ['doors', i, 'portal'], message: `"${portal}" is named twice` })
-      portals.add(portal)
-    }
+  const table = work.transaction.adjacency as unknown as Table
+  const keyOf = (row: Values) => pairOf({ roomA: Number(row['roomA']), roomB: Number(row['roomB']) })
+  const portals = new Map(
+    (await table.findMany({ where: within(work).where })).map((row) => [keyOf(row), row['portal']]),
+  )
+  const placed = doors.flatMap((each, i) => {
+    const [roomA, roomB] = each.between.map((name, end) =>
+      idOf(work, rooms, { name, path: ['doors', i, 'between', end] }),
+    )
     if (typeof roomA !== 'number' || typeof roomB !== 'number') return []
     const order = { roomA, roomB }
+    if (each.portal !== undefined) portals.set(pairOf(order), each.portal)
+    return [{ each, i, order, key: pairOf(order) }]
+  })
+  const held = groupBy([...portals.values()], String)
+  const entries = placed.flatMap(({ each: { door, distanceM, at, portal }, i, order, key }) => {
+    if (typeof portal === 'string' && (held.get(portal)?.length ?? 0) > 1) {
+      const path = ['doors', i, 'portal']
+      work.problems.push({ path, message: `portal "${portal}" hangs at another door as well` })
+      return []
+    }
     // Which room is the first matters to a portal only.
     const values = { door, distanceM, ...pointOf(at), portal, ...(typeof portal === 'string' && order) }
-    return [{ key: pairOf(order), values, whenNew: order }]
+    return [{ key, values, whenNew: order }]
   })
-  const keyOf = (row: Values) => pairOf({ roomA: Number(row['roomA']), roomB: Number(row['roomB']) })
-  await sync(work.transaction.adjacency as unknown as Table, { ...within(work), keyOf, entries })
+  await sync(table, { ...within(work), keyOf, entries })
+}
+
+function groupBy<T, Key>(list: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>()
+  for (const item of list) {
+    const group = groups.get(keyOf(item))
+    if (group) group.push(item)
+    else groups.set(keyOf(item), [item])
+  }
+  return groups
 }
 
 function pairOf({ roomA, roomB }: { readonly roomA: number; readonly roomB: number }): string {

@@ -35,7 +35,7 @@ create table site.floor (
   unique (org_id, id),
   unique (org_id, facility_id, id),
   unique (org_id, facility_id, code),
-  unique (org_id, building_id, level),
+  unique (org_id, building_id, level) deferrable initially deferred,
   foreign key (org_id, facility_id, building_id) references site.building (org_id, facility_id, id)
 );
 
@@ -114,7 +114,7 @@ create table site.adjacency (
   row_version integer not null default 1,
   check ((x is null) = (y is null)),
   unique (org_id, id),
-  unique (org_id, facility_id, portal),
+  unique (org_id, facility_id, portal) deferrable initially deferred,
   foreign key (org_id, facility_id, room_a) references site.room (org_id, facility_id, id),
   foreign key (org_id, facility_id, room_b) references site.room (org_id, facility_id, id)
 );
