@@ -1,6 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto'
 
-import { BioTrakrError } from '@biotrakr/shared'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 
@@ -145,8 +144,18 @@ export async function findPatient(
   return rows[0]?.id
 }
 
-/** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), ROW_VERSION, CONFLICT, NOT_ALLOWED */
-export async function changePatient(client: ClientBase, vault: Vault, input: PatientChange): Promise<Patient> {
+/**
+ * `isStale` is an answer, not an error: `current` was opened for it, and an error would take the entry of that reading
+ * back with the transaction.
+ */
+export interface Changed<Person> {
+  /** Somebody else changed it meanwhile, and nothing was written. */
+  readonly isStale: boolean
+  readonly current: Person
+}
+
+/** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), CONFLICT, NOT_ALLOWED */
+export async function changePatient(client: ClientBase, vault: Vault, input: PatientChange): Promise<Changed<Patient>> {
   const change = parseInput(changeSchema, input)
   const context = await personKeyContext(client, vault)
   const found = await client.query<PatientRow>('select * from care.read_patients($1)', [[change.id]])
@@ -175,17 +184,7 @@ export async function changePatient(client: ClientBase, vault: Vault, input: Pat
       sealed.indexKeyId,
     ],
   )
-  const now = await readPatient(client, vault, change.id)
-  if (rowCount === 1) return now
-  throw staleVersion(now, change)
-}
-
-export function staleVersion(current: object, yours: object): BioTrakrError {
-  return new BioTrakrError('Somebody else changed it meanwhile', {
-    code: 'ROW_VERSION',
-    next: 'Compare both states and send the change again with the new row version.',
-    details: { current, yours },
-  })
+  return { isStale: rowCount === 0, current: await readPatient(client, vault, change.id) }
 }
 
 /** A pseudonym that says nothing of the person, short enough to be read aloud. */

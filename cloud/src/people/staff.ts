@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { conflict, notFound, parseInput, personText, uuid } from './input.ts'
 import { makePersonKey, openPersonKey, type Vault } from './keyring.ts'
 import { STAFF_GROUPS } from './lists.ts'
-import { staleVersion } from './patients.ts'
+import type { Changed } from './patients.ts'
 import {
   findByNumber,
   type Identifiers,
@@ -128,8 +128,8 @@ export function findStaff(client: ClientBase, vault: Vault, number: string): Pro
   return findByNumber(client, vault, { table: TABLE, number })
 }
 
-/** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), ROW_VERSION, CONFLICT, NOT_ALLOWED */
-export async function changeStaff(client: ClientBase, vault: Vault, input: StaffChange): Promise<StaffMember> {
+/** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), CONFLICT, NOT_ALLOWED */
+export async function changeStaff(client: ClientBase, vault: Vault, input: StaffChange): Promise<Changed<StaffMember>> {
   const change = parseInput(changeSchema, input)
   const context = await personKeyContext(client, vault)
   const found = await client.query<StaffRow>('select * from care.read_staff($1)', [[change.id]])
@@ -156,9 +156,7 @@ export async function changeStaff(client: ClientBase, vault: Vault, input: Staff
       sealed.indexKeyId,
     ],
   )
-  const now = await readStaffMember(client, vault, change.id)
-  if (rowCount === 1) return now
-  throw staleVersion(now, change)
+  return { isStale: rowCount === 0, current: await readStaffMember(client, vault, change.id) }
 }
 
 interface NumberWish {
