@@ -21,6 +21,8 @@ const databaseSchema = z.strictObject({
   /** `off` is for a server on this machine only; `verify` checks the server's certificate. */
   tls: z.enum(['off', 'verify']).default('verify'),
   caFile: path.optional(),
+  /** `transaction` when host and port are those of a pooler such as PgBouncer in that mode. For serve and ingest only. */
+  pooling: z.enum(['none', 'transaction']).default('none'),
 })
 
 const brokerSchema = z.strictObject({
@@ -95,6 +97,8 @@ const configSchema = z
     sites: z.strictObject({ publishedFolder: path, keyFile: path }).optional(),
     /** Needed by `backup` and `restore`; the key is none that the database holds. */
     backup: backupSchema.optional(),
+    /** Where `audit anchor` keeps signed heads of the audit chain: best on another machine, or written once. */
+    audit: z.strictObject({ anchorFolder: path, keyFile: path }).optional(),
     /** Needed by `enroll`. */
     enroll: enrollSchema.optional(),
     log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

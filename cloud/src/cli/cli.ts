@@ -2,17 +2,21 @@ import { BioTrakrError, explainError } from '@biotrakr/shared'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { softwareVersion } from '../version.ts'
+import { addAccounts, addRoles, addSecurityPolicy } from './accounts.ts'
 import { addAssets } from './assets.ts'
+import { addAudit } from './audit.ts'
 import { addBackupCommands } from './backup.ts'
 import { addCaCommands } from './ca.ts'
 import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
 import { runEnroll } from './enroll.ts'
 import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './gateways.ts'
+import { addIncidents } from './incidents.ts'
 import { runIngest } from './ingest.ts'
 import { addInit } from './init.ts'
 import { runMigrations, showMigrations } from './migrate.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { addRelease, listReleases } from './release.ts'
+import { addHold, addRetention } from './retention.ts'
 import { runServe } from './serve.ts'
 import { addSite } from './site.ts'
 
@@ -43,6 +47,13 @@ function program(): Command {
   addBackupCommands(cloud)
   addDoctor(cloud)
   addReleases(cloud)
+  addAccounts(cloud)
+  addRoles(cloud)
+  addSecurityPolicy(cloud)
+  addAudit(cloud)
+  addRetention(cloud)
+  addHold(cloud)
+  addIncidents(cloud)
   quitByThrowing(cloud)
   return cloud
 }

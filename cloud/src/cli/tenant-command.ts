@@ -18,14 +18,16 @@ export function operatorName(): string {
 
 /**
  * Runs a command in the organisation of its configuration, which logs in as bt_api.
+ * @param options another organisation than that of the configuration
  * @throws BioTrakrError CONFIG_INVALID for a configuration that names no organisation
  */
 export function inTenant<T>(
   path: string,
   work: (tenant: TenantSession, config: CloudConfig) => Promise<T>,
+  { org: other }: { readonly org?: string | undefined } = {},
 ): Promise<T> {
   const config = readConfig(path)
-  const { org } = config
+  const org = other ?? config.org
   if (org === undefined) {
     throw new BioTrakrError(`${path} names no organisation`, {
       code: 'CONFIG_INVALID',

@@ -21,6 +21,7 @@ const DEFINERS = [
   'asset.search_by_attrs',
   'audit.append',
   'audit.close_head',
+  'audit.drop_month',
   'audit.ensure_month',
   'audit.record_change',
   'care.end_assignments',

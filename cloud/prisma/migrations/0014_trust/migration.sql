@@ -211,3 +211,68 @@ create view audit.login_history with (security_invoker = true) as
   select n, at, actor, user_id, action, object_id as account, new ->> 'address' as address, outcome, org_id
   from audit.event where kind = 'login';
 grant select on audit.change_log, audit.access_log, audit.login_history to bt_api;
+
+-- Checks a run of the tenant's chain against the event before it. `missing` is the first number that is not there,
+-- `changed` the first event that does not follow from the one before it.
+create function audit.check_range(first bigint, last bigint, before bytea)
+  returns table (events bigint, missing bigint, changed bigint)
+  language sql stable
+  begin atomic
+    select count(*), min(link.prior + 1) filter (where link.n > link.prior + 1),
+        min(link.n) filter (where link.n <= link.prior
+          or link.n = link.prior + 1 and link.hash <> sha256(link.prior_hash || link.content))
+      from (select e.n, e.hash, audit.content(e) as content, lag(e.n, 1, first - 1) over w as prior,
+          lag(e.hash, 1, before) over w as prior_hash
+        from audit.event e
+        where e.org_id = (select iam.current_org()) and e.n between first and last
+        window w as (order by e.n, e.at)) as link;
+  end;
+grant execute on function audit.check_range(bigint, bigint, bytea) to bt_api, bt_jobs;
+
+-- Drops the oldest month of all chains, once no tenant wants it any more and none is held. What is left begins at
+-- audit.base; the chain itself says that, when and by whom.
+create function audit.drop_month(month date) returns integer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  part text := 'event_' || to_char(month, 'YYYY_MM');
+  ending timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') at time zone 'UTC';
+  org text := current_setting('app.org', true);
+  tail record;
+  tails jsonb := '[]';
+begin
+  if to_regclass('audit.' || part) is null then
+    return 0;
+  end if;
+  if exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'audit.event'::regclass and c.relname < part)
+  then
+    raise exception 'an older month is still there' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  -- This part is read whole, past the tenants, and is gone at the end of the transaction.
+  execute format('alter table audit.%I no force row level security', part);
+  for tail in execute format('select distinct on (org_id) org_id, n, hash from audit.%I order by org_id, n desc', part) loop
+    perform set_config('app.org', tail.org_id::text, true);
+    if ending > now() - make_interval(days => coalesce(
+        (select p.days from audit.retention_policy p where p.org_id = tail.org_id and p.data_class = 'audit'), 2555))
+      or exists (select from audit.legal_hold h where h.org_id = tail.org_id
+        and coalesce(h.data_class, 'audit') = 'audit' and h.from_t <= now() and coalesce(h.to_t > now(), true))
+    then
+      raise exception 'this month is to be kept' using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    insert into audit.base as b (org_id, n, hash, dropped_at) values (tail.org_id, tail.n, tail.hash, now())
+      on conflict (org_id) do update set n = tail.n, hash = tail.hash, dropped_at = now();
+    tails := tails || jsonb_build_object('org', tail.org_id, 'n', tail.n, 'hash', encode(tail.hash, 'hex'));
+  end loop;
+  execute format('drop table audit.%I', part);
+  for tail in select (t ->> 'org')::integer as org_id, t - 'org' as base from jsonb_array_elements(tails) as t loop
+    perform set_config('app.org', tail.org_id::text, true);
+    perform audit.append('system', 'dropped', 'audit.event', part, new => tail.base);
+  end loop;
+  perform set_config('app.org', coalesce(org, ''), true);
+  return jsonb_array_length(tails);
+end
+$$;
+grant execute on function audit.drop_month(date) to bt_jobs;
+
+-- Compliance records of assets end with their time. Their own rows say when that begins to count.
+grant select, delete on asset.certification, asset.inspection to bt_jobs;
