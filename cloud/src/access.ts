@@ -6,12 +6,13 @@ import type { DatabaseOptions } from './upkeep/connection.ts'
 
 /** The database of a configuration, secrets read from their files. */
 export function databaseAccess({ database }: CloudConfig, application: string): DatabaseOptions {
-  const { host, port, user, passwordFile, tls, caFile } = database
+  const { host, port, user, passwordFile, tls, caFile, pooling } = database
   return {
     host,
     port,
     user,
     application,
+    pooled: pooling === 'transaction',
     database: database.database,
     ...(passwordFile && { password: readSecret(passwordFile) }),
     ssl: tls === 'verify' && (caFile ? { ca: readFile(caFile).toString('utf8') } : true),

@@ -1,6 +1,7 @@
 import type { Pulse } from '@biotrakr/shared'
 
 import { createIngester, type IngesterOptions } from './ingester.ts'
+import { slowLog } from './slow-log.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
 import { startProbeServer } from './upkeep/probe-server.ts'
@@ -29,7 +30,7 @@ export async function startIngestProcess(options: IngestProcessOptions): Promise
   const { database, host, port, log } = options
   const onIdleError = (error: Error) =>
     log.warn({ event: 'ingest.connection_lost', reason: error.message }, 'a database connection was lost')
-  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
+  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError, onSlow: slowLog(log) })
   try {
     await refuseUnsafeRole(pool)
   } catch (error) {

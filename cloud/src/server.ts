@@ -27,6 +27,7 @@ import { addSites } from './serve/sites.ts'
 import { createStreamHub, type StreamHub } from './serve/stream.ts'
 import { createWebServer, listen, type WebServerOptions } from './serve/web-server.ts'
 import { type SiteShelf, siteToken } from './site-shelf.ts'
+import { slowLog } from './slow-log.ts'
 import { createScopedDatabase } from './tenancy/scope.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
 import { migrationStatus } from './upkeep/migrate.ts'
@@ -82,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<CentreServer>
   if (token !== undefined && token.length < MIN_TOKEN) throw shortToken()
   const onIdleError = (error: Error) =>
     log.warn({ event: 'serve.connection_lost', reason: error.message }, 'a database connection was lost')
-  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError })
+  const pool = createPool({ ...database, max: CONNECTIONS, onIdleError, onSlow: slowLog(log) })
   try {
     const tenant = await tenantOf(pool, options)
     return await serveTenant(pool, tenant, options)

@@ -1,6 +1,8 @@
 import { BioTrakrError } from '@biotrakr/shared'
 import { Client, type ClientConfig, Pool } from 'pg'
 
+import { type SlowStatement, watchStatements } from './statements.ts'
+
 export interface DatabaseOptions {
   readonly host: string
   readonly port: number
@@ -11,6 +13,11 @@ export interface DatabaseOptions {
   readonly ssl?: boolean | { readonly ca: string } | undefined
   /** Shown in pg_stat_activity. */
   readonly application?: string | undefined
+  /**
+   * True behind a pooler that gives each transaction another connection of the server (PgBouncer's transaction pooling):
+   * statements are then not prepared by name, since the connection that knows the name may be another one.
+   */
+  readonly pooled?: boolean | undefined
 }
 
 interface PoolOptions extends DatabaseOptions {
@@ -18,6 +25,8 @@ interface PoolOptions extends DatabaseOptions {
   readonly max: number
   /** Told when an idle connection breaks, for example because the server restarts. The pool opens a new one by itself. */
   readonly onIdleError?: (error: Error) => void
+  /** Told of statements that took longer than a second. */
+  readonly onSlow?: (statement: SlowStatement) => void
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -25,6 +34,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 /** Opens nothing yet. Errors of its queries and connects are the driver's: put them through `databaseError`. */
 export function createPool(options: PoolOptions): Pool {
   const pool = new Pool({ ...clientConfig(options), max: options.max })
+  pool.on('connect', (client) => watchStatements(client, options))
   // Without a listener a broken idle connection would end the process.
   pool.on('error', (error) => options.onIdleError?.(error))
   return pool
