@@ -364,7 +364,6 @@ create table asset.recall (
   action text not null check (length(action) between 1 and 4000),
   issued_on date not null,
   state text not null default 'new' check (state in ('new', 'in_action', 'closed')),
-  matched_at timestamptz,
   created_at timestamptz not null default now(),
   created_by uuid default iam.current_user_id(),
   updated_at timestamptz not null default now(),
