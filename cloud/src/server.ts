@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 
 import { type AccountSessions, createAccountSessions } from './account-sessions.ts'
 import { assetCatalogues, assetDesk } from './assets/asset-desk.ts'
+import { createHistoryDesk } from './history/history-desk.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
@@ -15,6 +16,7 @@ import { type Board, type BoardSource, createBoard } from './serve/board.ts'
 import { type Callers, createCallers } from './serve/callers.ts'
 import { createGuard, type Guard } from './serve/guard.ts'
 import { createHealth, type DatabaseFacts } from './serve/health.ts'
+import { addHistoryRoutes } from './serve/history-routes.ts'
 import { createIdentify, type Identify } from './serve/identity.ts'
 import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
 import { createServeMetrics } from './serve/metrics.ts'
@@ -226,6 +228,7 @@ function addAccountRoutes(server: FastifyInstance, { clock, tls }: ServerOptions
   const { sessions, identify, callers } = accounts
   addSessionRoutes(server, { sessions, identify, clock, isTls: tls !== undefined })
   addAssetRoutes(server, { callers, desk: assetDesk, catalogues: assetCatalogues })
+  addHistoryRoutes(server, { callers, desk: createHistoryDesk(clock) })
 }
 
 interface GatewayRules {

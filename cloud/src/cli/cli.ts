@@ -19,6 +19,8 @@ import { addRelease, listReleases } from './release.ts'
 import { addHold, addRetention } from './retention.ts'
 import { runServe } from './serve.ts'
 import { addSite } from './site.ts'
+import { addTags } from './tags.ts'
+import { addWhere } from './where.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -44,6 +46,8 @@ function program(): Command {
   addGateways(cloud)
   addQuarantine(cloud)
   addAssets(cloud)
+  addTags(cloud)
+  addWhere(cloud)
   addBackupCommands(cloud)
   addDoctor(cloud)
   addReleases(cloud)

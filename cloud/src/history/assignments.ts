@@ -40,13 +40,13 @@ const swapSchema = z.strictObject({
 })
 const correctSchema = z.strictObject({
   id: uuid,
-  rowVersion: z.number().int().min(1),
+  row_version: z.coerce.number().int().min(1),
   from: instant.optional(),
   /** null = still worn */
   to: instant.nullable().optional(),
   reason,
 })
-const removeSchema = z.strictObject({ id: uuid, rowVersion: z.number().int().min(1), reason })
+const removeSchema = z.strictObject({ id: uuid, row_version: z.coerce.number().int().min(1), reason })
 const historySchema = z.union([z.strictObject({ tag }), z.strictObject({ asset })])
 
 export interface Assignment {
@@ -66,7 +66,7 @@ export interface Assignment {
  * Puts a tag on an asset, from now on or for a time in the past.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND, or CONFLICT that names who wears the tag or what the asset wears
  */
-export async function assignTag(client: ClientBase, input: z.input<typeof assignSchema>, clock: Clock) {
+export async function assignTag(client: ClientBase, input: unknown, clock: Clock) {
   const wish = parseInput(assignSchema, input)
   const from = wish.from ?? new Date(clock.wallMs())
   checkTimes({ from, to: wish.to ?? null, reason: wish.reason }, clock)
@@ -81,7 +81,7 @@ export async function assignTag(client: ClientBase, input: z.input<typeof assign
  * Takes a tag off.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND for a tag that is not there, CONFLICT for one that nobody wears
  */
-export async function unassignTag(client: ClientBase, input: z.input<typeof unassignSchema>, clock: Clock) {
+export async function unassignTag(client: ClientBase, input: unknown, clock: Clock) {
   const wish = parseInput(unassignSchema, input)
   const at = wish.at ?? new Date(clock.wallMs())
   checkTimes({ from: at, to: null, reason: wish.reason }, clock)
@@ -96,7 +96,7 @@ export async function unassignTag(client: ClientBase, input: z.input<typeof unas
  * Takes the tag that places an asset off and puts another one on, at one moment and all or nothing.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND, or CONFLICT for a tag in use or an asset that wears none
  */
-export async function swapTag(client: ClientBase, input: z.input<typeof swapSchema>, clock: Clock) {
+export async function swapTag(client: ClientBase, input: unknown, clock: Clock) {
   const wish = parseInput(swapSchema, input)
   const at = wish.at ?? new Date(clock.wallMs())
   checkTimes({ from: at, to: null, reason: wish.reason }, clock)
@@ -115,8 +115,8 @@ export async function swapTag(client: ClientBase, input: z.input<typeof swapSche
  * Moves the borders of an assignment, also long after. Days of the asset are then made again by a job.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND, ROW_VERSION, or CONFLICT that names the other wearer
  */
-export async function correctAssignment(client: ClientBase, input: z.input<typeof correctSchema>, clock: Clock) {
-  const { id, rowVersion, reason: why, ...borders } = parseInput(correctSchema, input)
+export async function correctAssignment(client: ClientBase, input: unknown, clock: Clock) {
+  const { id, row_version: rowVersion, reason: why, ...borders } = parseInput(correctSchema, input)
   const current = await lockAssignment(client, id, rowVersion)
   const from = borders.from ?? current.from
   const to = borders.to === undefined ? current.to : borders.to
@@ -135,15 +135,15 @@ export async function correctAssignment(client: ClientBase, input: z.input<typeo
 }
 
 /** Takes back an assignment that never was. The audit chain keeps it. @throws as `correctAssignment` */
-export async function removeAssignment(client: ClientBase, input: z.input<typeof removeSchema>): Promise<void> {
-  const { id, rowVersion, reason: why } = parseInput(removeSchema, input)
+export async function removeAssignment(client: ClientBase, input: unknown): Promise<void> {
+  const { id, row_version: rowVersion, reason: why } = parseInput(removeSchema, input)
   await lockAssignment(client, id, rowVersion)
   await client.query('update rtls.tag_assignment set reason = $2 where id = $1', [id, why])
   await client.query('delete from rtls.tag_assignment where id = $1', [id])
 }
 
 /** Who wore a tag, or what an asset wore, newest first. @throws BioTrakrError INPUT_INVALID or NOT_FOUND */
-export async function listAssignments(client: ClientBase, of: z.input<typeof historySchema>): Promise<Assignment[]> {
+export async function listAssignments(client: ClientBase, of: unknown): Promise<Assignment[]> {
   const wish = parseInput(historySchema, of)
   const column = 'tag' in wish ? 'tag_id' : 'asset_id'
   const id = 'tag' in wish ? await tagIdOf(client, wish.tag) : await findAsset(client, wish.asset)

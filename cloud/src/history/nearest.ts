@@ -8,7 +8,7 @@ const schema = z.strictObject({
   category: z.string().min(1).max(64),
   facility: z.string().min(1).max(64),
   room: z.string().min(1).max(64),
-  limit: z.number().int().min(1).max(200).default(10),
+  limit: z.coerce.number().int().min(1).max(200).default(10),
 })
 
 export interface NearAsset {
@@ -37,7 +37,7 @@ const USUAL_M = 10
  * known way leads to are left out.
  * @throws BioTrakrError INPUT_INVALID or NOT_FOUND
  */
-export async function nearestAssets(client: ClientBase, wish: z.input<typeof schema>): Promise<NearAsset[]> {
+export async function nearestAssets(client: ClientBase, wish: unknown): Promise<NearAsset[]> {
   const { category, facility, room, limit } = parseInput(schema, wish)
   const start = await client.query<{ id: number; facilityId: number }>(
     `select r.id, r.facility_id as "facilityId" from site.room r join site.facility f on f.id = r.facility_id

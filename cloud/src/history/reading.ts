@@ -15,7 +15,7 @@ const windowSchema = z.strictObject({
   asset,
   from: instant,
   to: instant,
-  limit: z.number().int().min(1).max(MAX_ROWS).default(1_000),
+  limit: z.coerce.number().int().min(1).max(MAX_ROWS).default(1_000),
 })
 const whereAtSchema = z.strictObject({ facility: z.string().min(1).max(64), at: instant })
 
@@ -106,7 +106,7 @@ export async function assetLocation(client: ClientBase, named: string): Promise<
  * What was heard of an asset, newest first, by the tags it wore then.
  * @throws BioTrakrError INPUT_INVALID or NOT_FOUND
  */
-export async function assetHistory(client: ClientBase, wish: z.input<typeof windowSchema>): Promise<AssetFix[]> {
+export async function assetHistory(client: ClientBase, wish: unknown): Promise<AssetFix[]> {
   const { asset: named, from, to, limit } = parseWindow(wish)
   const id = await findAsset(client, named)
   const { rows } = await client.query<AssetFix & CodedPlace>({
@@ -124,7 +124,7 @@ export async function assetHistory(client: ClientBase, wish: z.input<typeof wind
 }
 
 /** In which rooms an asset was and for how long, in the order of time. @throws as `assetHistory` */
-export async function assetStays(client: ClientBase, wish: z.input<typeof windowSchema>): Promise<AssetStay[]> {
+export async function assetStays(client: ClientBase, wish: unknown): Promise<AssetStay[]> {
   const { asset: named, from, to, limit } = parseWindow(wish)
   const id = await findAsset(client, named)
   const { rows } = await client.query<AssetStay>({
@@ -145,7 +145,7 @@ export async function assetStays(client: ClientBase, wish: z.input<typeof window
  * Where everything of a facility was at a time: of each tag that no person wore the newest fix of the week before.
  * @throws BioTrakrError INPUT_INVALID or NOT_FOUND
  */
-export async function whereAt(client: ClientBase, wish: z.input<typeof whereAtSchema>): Promise<PlacedThen[]> {
+export async function whereAt(client: ClientBase, wish: unknown): Promise<PlacedThen[]> {
   const { facility, at } = parseInput(whereAtSchema, wish)
   const found = await client.query<{ id: number }>('select id from site.facility where code = $1', [facility])
   if (!found.rows[0]) throw notFound('facility', facility)
@@ -163,7 +163,7 @@ export async function whereAt(client: ClientBase, wish: z.input<typeof whereAtSc
   return rows.map(withNames)
 }
 
-function parseWindow(wish: z.input<typeof windowSchema>): z.output<typeof windowSchema> {
+function parseWindow(wish: unknown): z.output<typeof windowSchema> {
   const window = parseInput(windowSchema, wish)
   const { from, to } = window
   if (to <= from) throw invalid([{ pointer: '/to', code: 'order', detail: 'must be after `from`' }])

@@ -11,9 +11,9 @@ const identity = z.string().refine(isTagId, { error: 'must be the identity of a 
 const listSchema = z.strictObject({
   status: z.enum(TAG_STATUSES).optional(),
   /** Only tags that nobody wears now. */
-  free: z.boolean().optional(),
+  free: z.union([z.boolean(), z.stringbool()]).optional(),
   after: z.string().max(160).optional(),
-  limit: z.number().int().min(1).max(1_000).default(100),
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
 })
 
 const registerSchema = z.strictObject({
@@ -44,19 +44,21 @@ export interface ListedTag {
   readonly rowVersion: number
 }
 
+const COLUMNS = `t.identity, t.kind, t.label, t.model, t.status, f.code as facility, t.battery_percent as battery,
+  t.battery_at as "batteryAt", p.t as "lastSeen", a.asset_tag as "assetTag", t.row_version as "rowVersion"`
+const SOURCE = `rtls.tag t
+  left join site.facility f on f.org_id = t.org_id and f.id = t.facility_id
+  left join rtls.position p on p.org_id = t.org_id and p.tag_id = t.id
+  left join rtls.tag_assignment w on w.org_id = t.org_id and w.tag_id = t.id
+    and w.from_t <= now() and (w.to_t is null or w.to_t > now())
+  left join asset.asset a on a.org_id = w.org_id and a.id = w.asset_id`
+
 /** Tags in the order of their identities, within the caller's facilities. @throws BioTrakrError INPUT_INVALID */
-export async function listTags(client: ClientBase, wish: z.input<typeof listSchema>): Promise<ListedTag[]> {
+export async function listTags(client: ClientBase, wish: unknown): Promise<ListedTag[]> {
   const { status, free, after, limit } = parseInput(listSchema, wish)
   const { rows } = await client.query<ListedTag>({
     name: 'history-tags',
-    text: `select t.identity, t.kind, t.label, t.model, t.status, f.code as facility, t.battery_percent as battery,
-        t.battery_at as "batteryAt", p.t as "lastSeen", a.asset_tag as "assetTag", t.row_version as "rowVersion"
-      from rtls.tag t
-      left join site.facility f on f.org_id = t.org_id and f.id = t.facility_id
-      left join rtls.position p on p.org_id = t.org_id and p.tag_id = t.id
-      left join rtls.tag_assignment w on w.org_id = t.org_id and w.tag_id = t.id
-        and w.from_t <= now() and (w.to_t is null or w.to_t > now())
-      left join asset.asset a on a.org_id = w.org_id and a.id = w.asset_id
+    text: `select ${COLUMNS} from ${SOURCE}
       where t.identity > $1 and ($2::text is null or t.status = $2) and (not $3 or w.id is null)
       order by t.identity limit $4`,
     values: [after ?? '', status ?? null, free ?? false, limit],
@@ -64,11 +66,18 @@ export async function listTags(client: ClientBase, wish: z.input<typeof listSche
   return rows
 }
 
+/** @throws BioTrakrError NOT_FOUND */
+export async function showTag(client: ClientBase, named: string): Promise<ListedTag> {
+  const { rows } = await client.query<ListedTag>(`select ${COLUMNS} from ${SOURCE} where t.identity = $1`, [named])
+  if (!rows[0]) throw notFound('tag', named)
+  return rows[0]
+}
+
 /**
  * Makes a tag known, so that what is heard of it is kept.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND for a facility that is not there, CONFLICT for a tag that is
  */
-export async function registerTag(client: ClientBase, input: z.input<typeof registerSchema>): Promise<ListedTag> {
+export async function registerTag(client: ClientBase, input: unknown): Promise<ListedTag> {
   const { identity: tag, kind, label, model, facility } = parseInput(registerSchema, input)
   const facilityId = facility === undefined ? null : await findFacility(client, facility)
   const made = await client.query<{ id: number }>(
@@ -84,14 +93,14 @@ export async function registerTag(client: ClientBase, input: z.input<typeof regi
     })
   }
   await note(client, 'register', { id, facilityId, facts: { identity: tag, kind, label, model } })
-  return readTag(client, tag)
+  return showTag(client, tag)
 }
 
 /**
  * Takes a tag out of use: it is taken off whoever wears it, and gateways are no longer told of it. Its history stays.
  * @throws BioTrakrError INPUT_INVALID or NOT_FOUND
  */
-export async function retireTag(client: ClientBase, input: z.input<typeof retireSchema>): Promise<ListedTag> {
+export async function retireTag(client: ClientBase, input: unknown): Promise<ListedTag> {
   const { identity: tag, reason: why } = parseInput(retireSchema, input)
   const { id, facilityId } = await findTag(client, tag)
   await client.query(
@@ -101,7 +110,7 @@ export async function retireTag(client: ClientBase, input: z.input<typeof retire
   )
   await client.query(`update rtls.tag set status = 'retired' where id = $1`, [id])
   await note(client, 'retire', { id, facilityId, facts: { reason: why } })
-  return readTag(client, tag)
+  return showTag(client, tag)
 }
 
 export interface FoundTag {
@@ -114,17 +123,6 @@ export interface FoundTag {
 export async function findTag(client: ClientBase, tag: string): Promise<FoundTag> {
   const { rows } = await client.query<FoundTag>(
     `select id, facility_id as "facilityId", status from rtls.tag where identity = $1 for update`,
-    [tag],
-  )
-  if (!rows[0]) throw notFound('tag', tag)
-  return rows[0]
-}
-
-async function readTag(client: ClientBase, tag: TagId): Promise<ListedTag> {
-  const { rows } = await client.query<ListedTag>(
-    `select t.identity, t.kind, t.label, t.model, t.status, f.code as facility, t.battery_percent as battery,
-       t.battery_at as "batteryAt", null as "lastSeen", null as "assetTag", t.row_version as "rowVersion"
-     from rtls.tag t left join site.facility f on f.id = t.facility_id where t.identity = $1`,
     [tag],
   )
   if (!rows[0]) throw notFound('tag', tag)
