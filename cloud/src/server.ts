@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 
 import { type AccountSessions, createAccountSessions } from './account-sessions.ts'
 import { assetCatalogues, assetDesk } from './assets/asset-desk.ts'
+import { serviceFlows } from './assets/service-flows.ts'
 import { createHistoryDesk } from './history/history-desk.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
@@ -14,6 +15,7 @@ import { type ApiParts, addApi } from './serve/api.ts'
 import { addAssetRoutes } from './serve/asset-routes.ts'
 import { type Board, type BoardSource, createBoard } from './serve/board.ts'
 import { type Callers, createCallers } from './serve/callers.ts'
+import { addFlowRoutes } from './serve/flow-routes.ts'
 import { createGuard, type Guard } from './serve/guard.ts'
 import { createHealth, type DatabaseFacts } from './serve/health.ts'
 import { addHistoryRoutes } from './serve/history-routes.ts'
@@ -228,6 +230,7 @@ function addAccountRoutes(server: FastifyInstance, { clock, tls }: ServerOptions
   const { sessions, identify, callers } = accounts
   addSessionRoutes(server, { sessions, identify, clock, isTls: tls !== undefined })
   addAssetRoutes(server, { callers, desk: assetDesk, catalogues: assetCatalogues })
+  addFlowRoutes(server, { callers, flows: serviceFlows })
   addHistoryRoutes(server, { callers, desk: createHistoryDesk(clock) })
 }
 

@@ -77,6 +77,7 @@ export const certificationFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/certifications',
     permission: 'compliance.edit',
+    creates: true,
     run: (client, input) => addCertification(client, param(input), input.body),
   },
   {

@@ -75,6 +75,7 @@ export const checkoutFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/check-out',
     permission: 'asset.edit',
+    creates: true,
     run: (client, input) => checkOut(client, param(input), input.body),
   },
   {

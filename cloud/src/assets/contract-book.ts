@@ -75,6 +75,7 @@ export const contractFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/contracts',
     permission: 'finance.edit',
+    creates: true,
     run: (client, { body }) => createContract(client, body),
   },
   {

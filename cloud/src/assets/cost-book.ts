@@ -64,6 +64,7 @@ export const costFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/costs',
     permission: 'finance.edit',
+    creates: true,
     run: (client, input) => addCost(client, param(input), input.body),
   },
   {

@@ -68,6 +68,7 @@ export const inspectionFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/inspections',
     permission: 'compliance.edit',
+    creates: true,
     run: (client, input) => planInspection(client, param(input), input.body),
   },
   {

@@ -237,7 +237,13 @@ export const recallFlows: readonly Flow[] = [
     permission: 'compliance.read',
     run: async (client, { query }) => ({ items: await listRecalls(client, query) }),
   },
-  { method: 'POST', path: PATH, permission: 'recall.manage', run: (client, { body }) => createRecall(client, body) },
+  {
+    method: 'POST',
+    path: PATH,
+    permission: 'recall.manage',
+    creates: true,
+    run: (client, { body }) => createRecall(client, body),
+  },
   {
     method: 'GET',
     path: `${PATH}/:id`,

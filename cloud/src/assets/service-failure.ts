@@ -85,6 +85,7 @@ export const failureFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/failures',
     permission: 'work.create',
+    creates: true,
     run: (client, input) => reportFailure(client, param(input), input.body),
   },
   {

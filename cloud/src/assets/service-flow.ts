@@ -13,6 +13,8 @@ export interface Flow {
   readonly path: `/api/v1/${string}`
   /** Code of the permission that it takes. */
   readonly permission: string
+  /** Something new comes of it. */
+  readonly creates?: true
   run(client: ClientBase, input: FlowInput): Promise<unknown>
 }
 

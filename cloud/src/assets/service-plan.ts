@@ -88,6 +88,7 @@ export const planFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/maintenance-plans',
     permission: 'asset.edit',
+    creates: true,
     run: (client, { body }) => createPlan(client, body),
   },
   {

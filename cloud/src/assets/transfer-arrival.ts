@@ -2,47 +2,28 @@ import type { ClientBase } from 'pg'
 
 import { forEachTenant } from './service-jobs.ts'
 
-/** An asset that is on its way, and where it is to arrive. */
-export interface Travelling {
-  readonly orgId: number
-  readonly assetId: string
-  readonly leftAt: Date
-}
-
-export interface ArrivalOptions {
-  /** Ids of the tags that an asset carries and has carried since it left. */
-  readonly tagsOf: (client: ClientBase, travelling: Travelling) => Promise<readonly number[]>
-}
-
 /**
- * Receives every asset in transit whose tag was heard at the other facility after it left: the first such fix is its
- * arrival. A tag whose position is not of that facility, or older, says nothing.
+ * Receives every asset in transit whose tag was heard at the other facility after it left: the first such fix that is
+ * known is its arrival. A position of another facility, from before it left or from when the asset did not wear the tag
+ * says nothing.
  * @param client logged in as bt_jobs, in no transaction
  * @returns how many arrived
  */
-export function confirmTransfers(client: ClientBase, { tagsOf }: ArrivalOptions): Promise<number> {
-  return forEachTenant(client, 'transfers', async (orgId) => {
-    const { rows } = await client.query<{ id: string; asset_id: string; left_at: Date }>(
-      `select id, asset_id, left_at from asset.transfer
-       where org_id = (select iam.current_org()) and state = 'in_transit' and left_at is not null order by id`,
-    )
-    let arrived = 0
-    for (const { id, asset_id: assetId, left_at: leftAt } of rows) {
-      const tags = await tagsOf(client, { orgId, assetId, leftAt })
-      if (tags.length > 0) arrived += await receive(client, id, tags)
-    }
-    return arrived
-  })
+export function confirmTransfers(client: ClientBase): Promise<number> {
+  return forEachTenant(client, 'transfers', async () => (await client.query(CONFIRM)).rowCount ?? 0)
 }
 
-async function receive(client: ClientBase, id: string, tags: readonly number[]): Promise<number> {
-  const { rowCount } = await client.query(
-    `update asset.transfer t set state = 'received', received_at = now(), seen_at = p.t
-     from (select p.facility_id, min(greatest(p.t, p.since)) as t from rtls.position p
-       where p.org_id = (select iam.current_org()) and p.tag_id = any ($2) group by p.facility_id) as p
-     where t.org_id = (select iam.current_org()) and t.id = $1 and t.state = 'in_transit'
-       and p.facility_id = t.to_facility and p.t >= t.left_at`,
-    [id, tags],
-  )
-  return rowCount ?? 0
-}
+/** Where it has not moved since it came into its room, it was there first when it came in. */
+const CONFIRM = `
+  update asset.transfer t set state = 'received', received_at = now(), seen_at = p.first_t
+  from (
+    select w.asset_id, p.facility_id, min(case when p.since >= x.left_at then p.since else p.t end) as first_t
+    from asset.transfer x
+    join rtls.tag_assignment w on w.org_id = x.org_id and w.asset_id = x.asset_id
+    join rtls.position p on p.org_id = w.org_id and p.tag_id = w.tag_id and p.facility_id = x.to_facility
+      and p.t >= x.left_at and p.t >= w.from_t and (w.to_t is null or p.t < w.to_t)
+    where x.org_id = (select iam.current_org()) and x.state = 'in_transit'
+    group by w.asset_id, p.facility_id
+  ) as p
+  where t.org_id = (select iam.current_org()) and t.state = 'in_transit' and t.asset_id = p.asset_id
+    and t.to_facility = p.facility_id`

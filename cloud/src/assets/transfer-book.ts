@@ -162,6 +162,7 @@ export const transferFlows: readonly Flow[] = [
     method: 'POST',
     path: '/api/v1/assets/:id/transfers',
     permission: 'asset.edit',
+    creates: true,
     run: (client, input) => requestTransfer(client, param(input), input.body),
   },
   {
@@ -188,6 +189,7 @@ export const transferFlows: readonly Flow[] = [
     method: 'POST',
     path: `${PATH}/:id/return`,
     permission: 'asset.edit',
+    creates: true,
     run: (client, input) => returnLoan(client, param(input), input.body),
   },
 ]

@@ -25,6 +25,7 @@ export const workOrderFlows: readonly Flow[] = [
     method: 'POST',
     path: PATH,
     permission: 'work.create',
+    creates: true,
     run: (client, { body }) => createWorkOrder(client, body),
   },
   {
@@ -43,6 +44,7 @@ export const workOrderFlows: readonly Flow[] = [
     method: 'POST',
     path: `${PATH}/:id/lines`,
     permission: 'work.close',
+    creates: true,
     run: (client, input) => addWorkLine(client, param(input), input.body),
   },
   ...steps,

@@ -7,6 +7,7 @@ interface Flow {
   readonly method: 'GET' | 'POST' | 'PATCH'
   readonly path: string
   readonly permission: string
+  readonly creates?: true
   run(
     client: ClientBase,
     input: {
@@ -24,11 +25,12 @@ interface FlowParts {
 
 /** A route for each flow: reads in a reading transaction, the others all or nothing, as whoever sends the request. */
 export function addFlowRoutes(server: FastifyInstance, { callers, flows }: FlowParts): void {
-  for (const { method, path, permission, run } of flows) {
+  for (const { method, path, permission, creates, run } of flows) {
     server.route<{ Params: Readonly<Record<string, string>> }>({
       method,
       url: path,
-      handler: (request) => {
+      handler: (request, reply) => {
+        if (creates) reply.code(201)
         const { params, query, body } = request
         const work = (client: ClientBase) => run(client, { params, query, body })
         return method === 'GET' ? callers.read(request, permission, work) : callers.write(request, permission, work)
