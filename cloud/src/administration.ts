@@ -31,6 +31,7 @@ export { initAuthority, readAuthority, replaceFile } from './upkeep/authority-fi
 export { type BackupMade, listBackups, makeBackup, noteBackup } from './upkeep/backup.ts'
 export { brokerAccessList, brokerConfig } from './upkeep/broker-config.ts'
 export { setPassword } from './upkeep/logins.ts'
+export { findDrift } from './upkeep/drift.ts'
 export { migrate, migrationStatus } from './upkeep/migrate.ts'
 export { pairsAt, renewPair } from './upkeep/pair-renewal.ts'
 export { drillRestore, type Restored, restoreBackup } from './upkeep/restore.ts'

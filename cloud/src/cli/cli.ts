@@ -13,7 +13,9 @@ import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './
 import { addIncidents } from './incidents.ts'
 import { runIngest } from './ingest.ts'
 import { addInit } from './init.ts'
-import { runMigrations, showMigrations } from './migrate.ts'
+import { addKeys } from './keys.ts'
+import { runMigrations, showMigrations, verifySchema } from './migrate.ts'
+import { addPeople } from './people.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { addRelease, listReleases } from './release.ts'
 import { addHold, addRetention } from './retention.ts'
@@ -91,6 +93,9 @@ function addIngest(cloud: Command): void {
     .action(runIngest)
 }
 
+  withJson(withConfig(group.command('verify')))
+    .description('compare the database with what the migrations make in a scratch database')
+    .action(verifySchema)
 function addServe(cloud: Command): void {
   withConfig(cloud.command('serve').description("answer for one organisation's positions over HTTP (as bt_api)"))
     .option('--stop-on-stdin-end', 'also stop when standard input ends, so that it ends with its parent', false)

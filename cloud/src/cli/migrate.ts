@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
+
 import { BioTrakrError } from '@biotrakr/shared'
 import { pino } from 'pino'
 
 import { databaseAccess } from '../access.ts'
-import { asOwner, migrate, migrationStatus, setPassword } from '../administration.ts'
+import { asOwner, findDrift, migrate, migrationStatus, setPassword } from '../administration.ts'
 import { readConfig, readSecret } from '../config.ts'
 
 interface ConfigOption {
@@ -47,4 +49,18 @@ export async function showMigrations({ config: file, json }: ConfigOption & { re
     }
   }
   if (statuses.some(({ state }) => state !== 'applied')) process.exitCode = 1
+}
+
+/** `biotrakr-cloud migrate verify`: exit code 1 when the database is not what the migrations make. */
+export async function verifySchema({ config: file, json }: ConfigOption & { readonly json: boolean }): Promise<void> {
+  const scratch = `biotrakr_verify_${randomBytes(4).toString('hex')}`
+  const drift = await findDrift(databaseAccess(readConfig(file), 'biotrakr-migrate'), scratch)
+  const { missing, extra } = drift
+  if (json) process.stdout.write(`${JSON.stringify(drift)}\n`)
+  else {
+    for (const line of missing) process.stdout.write(`MISSING  ${line}\n`)
+    for (const line of extra) process.stdout.write(`EXTRA    ${line}\n`)
+    if (missing.length + extra.length === 0) process.stdout.write('the schema is what the migrations make\n')
+  }
+  if (missing.length + extra.length > 0) process.exitCode = 1
 }
