@@ -6,6 +6,7 @@ import { connectClient, createPool, type DatabaseOptions, databaseError } from '
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
 
 export { assetDesk } from './assets/asset-desk.ts'
+export { serviceDesk } from './assets/service-desk.ts'
 export { createHistoryDesk } from './history/history-desk.ts'
 export { registerGateway, revokeGateway, storeCode } from './record/gateway-identity.ts'
 /** What the operator does by hand: the commands and the launcher reach it here. */

@@ -106,6 +106,20 @@ export function listRecalls(client: ClientBase, query: unknown): Promise<readonl
   })
 }
 
+/** By its number, or its id where two authorities gave the same. @throws BioTrakrError NOT_FOUND */
+export async function findRecall(client: ClientBase, name: string): Promise<Row & { readonly id: string }> {
+  const found = await listRows(client, {
+    from: 'asset.recall t',
+    where: [['$ in (t.number, t.id::text)', name]],
+    order: 't.issued_on desc',
+    limit: 2,
+  })
+  const [recall] = found
+  if (!recall) throw unknown('recall')
+  if (found.length > 1) throw conflict('There is more than one recall with this number', 'Name it by its id.')
+  return { ...recall, id: String(recall['id']) }
+}
+
 /** With the number of its assets by state. @throws BioTrakrError NOT_FOUND */
 export async function getRecall(client: ClientBase, id: string): Promise<Row> {
   const recall = await getRow(client, RECALL, id)

@@ -1,27 +1,33 @@
 import { showAsset } from './asset-store.ts'
-import { closeRecall, createRecall, decideRecall, getRecall, listRecallAssets, listRecalls } from './recall-book.ts'
+import {
+  closeRecall,
+  createRecall,
+  decideRecall,
+  findRecall,
+  getRecall,
+  listRecallAssets,
+  listRecalls,
+} from './recall-book.ts'
 import { matchRecall } from './recall-match.ts'
-import { getFullAsset } from './service-section.ts'
-import { listTransfers, requestTransfer, stepTransfer } from './transfer-book.ts'
+import { getTransfer, listTransfers, requestTransfer, stepTransfer, TRANSFER_STEPS } from './transfer-book.ts'
 import { createWorkOrder, findWorkOrder, getWorkOrder, listWorkOrders } from './work-order-book.ts'
+import { WORK_STEPS, type WorkStep } from './work-order-states.ts'
 import { stepWorkOrder } from './work-order-steps.ts'
-
-export type { TransferStep } from './transfer-book.ts'
-export type { WorkStep } from './work-order-states.ts'
 
 /** What is done with assets by command. Inputs are checked inside. */
 export const serviceDesk = {
   findAsset: showAsset,
-  fullAsset: getFullAsset,
   workOrders: {
     list: listWorkOrders,
     find: findWorkOrder,
     show: getWorkOrder,
     open: createWorkOrder,
     step: stepWorkOrder,
+    steps: Object.keys(WORK_STEPS) as readonly WorkStep[],
   },
   recalls: {
     list: listRecalls,
+    find: findRecall,
     show: getRecall,
     create: createRecall,
     match: matchRecall,
@@ -29,5 +35,11 @@ export const serviceDesk = {
     decide: decideRecall,
     close: closeRecall,
   },
-  transfers: { list: listTransfers, request: requestTransfer, step: stepTransfer },
+  transfers: {
+    list: listTransfers,
+    show: getTransfer,
+    request: requestTransfer,
+    step: stepTransfer,
+    steps: TRANSFER_STEPS,
+  },
 }

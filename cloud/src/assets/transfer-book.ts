@@ -4,7 +4,7 @@ import { BioTrakrError } from '@biotrakr/shared'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 
-import { checkInput, rowVersion, text } from './asset-input.ts'
+import { checkInput, invalidInput, rowVersion, text } from './asset-input.ts'
 import { type Flow, param } from './service-flow.ts'
 import { day, facility, limit } from './service-input.ts'
 import { TRANSFER_STATES } from './service-lists.ts'
@@ -30,7 +30,8 @@ const TRANSFER: Target = {
 }
 
 const wish = z.strictObject({
-  to_facility: facility,
+  /** Its id, or its code for who sees that facility. */
+  to_facility: z.union([z.int().min(1).max(2_147_483_647), text(64)]),
   kind: z.enum(['move', 'loan']).default('move'),
   reason: text(500).nullish(),
   due_back_on: day.nullish(),
@@ -38,9 +39,19 @@ const wish = z.strictObject({
 
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND, or CONFLICT while it is on another transfer */
 export async function requestTransfer(client: ClientBase, asset: string, body: unknown): Promise<Row> {
-  const columns = checkInput(wish, body)
+  const { to_facility, ...columns } = checkInput(wish, body)
   await refuseUnknownAsset(client, asset)
-  return insertTransfer(client, asset, columns)
+  const to = typeof to_facility === 'number' ? to_facility : await facilityOf(client, to_facility)
+  return insertTransfer(client, asset, { ...columns, to_facility: to })
+}
+
+async function facilityOf(client: ClientBase, code: string): Promise<number> {
+  const { rows } = await client.query<{ id: number }>(
+    'select id from site.facility where org_id = (select iam.current_org()) and code = $1',
+    [code],
+  )
+  if (rows[0]) return rows[0].id
+  throw invalidInput([{ pointer: '/to_facility', code: 'reference', detail: `there is no facility "${code}"` }])
 }
 
 async function insertTransfer(client: ClientBase, asset: string, columns: Row): Promise<Row> {
@@ -77,6 +88,7 @@ const STEPS = {
 } as const satisfies Readonly<Record<string, Step>>
 
 export type TransferStep = keyof typeof STEPS
+export const TRANSFER_STEPS = Object.keys(STEPS) as readonly TransferStep[]
 
 const settling = z.strictObject({ row_version: rowVersion })
 
@@ -128,6 +140,11 @@ export async function returnLoan(client: ClientBase, id: string, body: unknown):
   return back
 }
 
+/** @throws BioTrakrError NOT_FOUND */
+export function getTransfer(client: ClientBase, id: string): Promise<Row> {
+  return getRow(client, TRANSFER, id)
+}
+
 const listing = z.strictObject({
   state: z.enum(TRANSFER_STATES).optional(),
   asset: z.uuid().optional(),
@@ -175,9 +192,9 @@ export const transferFlows: readonly Flow[] = [
     method: 'GET',
     path: `${PATH}/:id`,
     permission: 'asset.read',
-    run: (client, input) => getRow(client, TRANSFER, param(input)),
+    run: (client, input) => getTransfer(client, param(input)),
   },
-  ...(Object.keys(STEPS) as TransferStep[]).map(
+  ...TRANSFER_STEPS.map(
     (step): Flow => ({
       method: 'POST',
       path: `${PATH}/:id/${step}`,

@@ -17,12 +17,15 @@ import { addKeys } from './keys.ts'
 import { runMigrations, showMigrations, verifySchema } from './migrate.ts'
 import { addPeople } from './people.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
+import { addRecalls } from './recalls.ts'
 import { addRelease, listReleases } from './release.ts'
 import { addHold, addRetention } from './retention.ts'
 import { runServe } from './serve.ts'
 import { addSite } from './site.ts'
 import { addTags } from './tags.ts'
+import { addTransfers } from './transfers.ts'
 import { addWhere } from './where.ts'
+import { addWorkOrders } from './work-orders.ts'
 
 const EXIT_CODES = `
 Exit codes:
@@ -48,6 +51,9 @@ function program(): Command {
   addGateways(cloud)
   addQuarantine(cloud)
   addAssets(cloud)
+  addWorkOrders(cloud)
+  addRecalls(cloud)
+  addTransfers(cloud)
   addTags(cloud)
   addWhere(cloud)
   addBackupCommands(cloud)
