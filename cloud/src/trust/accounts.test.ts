@@ -100,7 +100,9 @@ describe('an invitation', () => {
   })
 
   it('needs an address and a name, and says all that is wrong', async () => {
-    const wrong = one.write((client) => inviteAccount(client, { email: 'nobody', name: '', admin: true }, { nowMs: NOW }))
+    const wrong = one.write((client) =>
+      inviteAccount(client, { email: 'nobody', name: '', admin: true }, { nowMs: NOW }),
+    )
     await expect(wrong).rejects.toMatchObject({
       code: 'INPUT_INVALID',
       details: { errors: [{ pointer: '/email' }, { pointer: '/name' }, { pointer: '/admin' }] },
@@ -298,9 +300,9 @@ describe('roles', () => {
     ['a role', 'anna@example.org', 'emperor', undefined],
     ['a facility', 'anna@example.org', 'viewer', 'c'],
   ])('cannot be given where there is no such thing as %s', async (_what, email, role, facility) => {
-    await expect(
-      one.write((client) => grantRole(client, email, { role, facility, nowMs: NOW })),
-    ).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(one.write((client) => grantRole(client, email, { role, facility, nowMs: NOW }))).rejects.toMatchObject(
+      { code: 'NOT_FOUND' },
+    )
   })
 
   it('cannot be taken from who has not got them', async () => {
@@ -346,9 +348,9 @@ describe('row security', () => {
   )
 
   it('shows grants of the facilities that a caller reaches, and those of all', async () => {
-    const seen = await tenants.within(tenants.orgs[0], [tenants.facilities[1]]).read((client) =>
-      client.query('select distinct facility_id from iam.account_role order by 1'),
-    )
+    const seen = await tenants
+      .within(tenants.orgs[0], [tenants.facilities[1]])
+      .read((client) => client.query('select distinct facility_id from iam.account_role order by 1'))
     expect(seen.rows.map(({ facility_id }) => facility_id)).toEqual([tenants.facilities[1], null])
   })
 })

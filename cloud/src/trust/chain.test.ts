@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { readAnchors, writeAnchor } from './anchors.ts'
@@ -16,6 +16,9 @@ let owner: Client
 let one: TestScope
 let two: TestScope
 let folder: string
+/** Number of the last event that the preparation left, in either organisation. */
+let last: number
+let theirLast: number
 
 beforeAll(async () => {
   tenants = await createTestTenants()
@@ -27,6 +30,8 @@ beforeAll(async () => {
   await append(two, 5)
   await append(one, 60, a)
   await append(one, 30, b)
+  last = (await one.read(readHead)).n
+  theirLast = (await two.read(readHead)).n
 })
 afterAll(() => tenants.stop())
 beforeEach(() => {
@@ -64,13 +69,13 @@ const where = (n: number) => `where org_id = ${tenants.orgs[0]} and n = ${n}`
 describe('the chain of an organisation', () => {
   it('is whole as it was written, and each organisation has its own', async () => {
     expect(await verifyChain(one, { anchors: [] })).toEqual({
-      events: 150,
+      events: last,
       first: 1,
-      last: 150,
+      last,
       anchors: 0,
       problems: [],
     })
-    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ events: 5, problems: [] })
+    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ events: theirLast, problems: [] })
   })
 
   it.each([
@@ -86,10 +91,11 @@ describe('the chain of an organisation', () => {
 
   it('shows one changed byte of a hash, at the next event when it is the newest that was changed', async () => {
     const change = `set hash = set_byte(hash, 31, get_byte(hash, 31) # 1)`
-    expect(await tampered(`update audit.event ${change} ${where(10)}`, () => problems())).toEqual([
-      ['changed', 10],
+    expect(await tampered(`update audit.event ${change} ${where(10)}`, () => problems())).toEqual([['changed', 10]])
+    expect(await tampered(`update audit.event ${change} ${where(last)}`, () => problems())).toContainEqual([
+      'changed',
+      last,
     ])
-    expect((await tampered(`update audit.event ${change} ${where(150)}`, () => problems()))[0]).toEqual(['changed', 150])
   })
 
   it('shows an event that was taken out, also the first', async () => {
@@ -122,13 +128,17 @@ describe('the chain of an organisation', () => {
       end loop;
       update audit.head set hash = h where org_id = ${tenants.orgs[0]}; end $$`
     expect(await tampered(anew, () => problems())).toEqual([])
-    expect(await tampered(anew, () => problems([head]))).toEqual([['anchor', 150]])
+    expect(await tampered(anew, () => problems([head]))).toEqual([['anchor', last]])
   })
 
   it('can be checked from an event on', async () => {
     const change = `update audit.event set actor = 'x' ${where(20)}`
     expect(await tampered(change, () => problems([], 21))).toEqual([])
-    expect(await verifyChain(one, { from: 100, anchors: [] })).toMatchObject({ events: 51, first: 100, problems: [] })
+    expect(await verifyChain(one, { from: 100, anchors: [] })).toMatchObject({
+      events: last - 99,
+      first: 100,
+      problems: [],
+    })
   })
 
   it('goes on at the next number after a transaction that was taken back, also in part', async () => {
@@ -143,8 +153,8 @@ describe('the chain of an organisation', () => {
       await client.query('rollback to before')
       await client.query(`select audit.append('system', 'done', 'test', '2')`)
     })
-    expect(await verifyChain(one, { anchors: [] })).toMatchObject({ last: 150, problems: [] })
-    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ last: 6, problems: [] })
+    expect(await verifyChain(one, { anchors: [] })).toMatchObject({ last, problems: [] })
+    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ last: theirLast + 1, problems: [] })
   })
 
   it('stands for each organisation when one transaction writes for several', async () => {
@@ -153,8 +163,8 @@ describe('the chain of an organisation', () => {
         await client.query(`select set_config('app.org', $1, true), audit.append('system', 'job', 'test', '1')`, [org])
       }
     })
-    expect(await verifyChain(one, { anchors: [] })).toMatchObject({ last: 151, problems: [] })
-    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ last: 8, problems: [] })
+    expect(await verifyChain(one, { anchors: [] })).toMatchObject({ last: last + 1, problems: [] })
+    expect(await verifyChain(two, { anchors: [] })).toMatchObject({ last: theirLast + 3, problems: [] })
   })
 })
 
@@ -162,7 +172,11 @@ describe('a list of events', () => {
   it('shows the newest first, in pages, by actor and by object', async () => {
     const list = (options: object) => one.read((client) => listEvents(client, 'all', { limit: 3, ...options }))
     expect((await list({ before: 100 })).map(({ n }) => n)).toEqual([99, 98, 97])
-    expect((await list({ actor: 'operator:test', objectId: '7' })).map(({ objectId }) => objectId)).toEqual(['7', '7', '7'])
+    expect((await list({ actor: 'operator:test', objectId: '7' })).map(({ objectId }) => objectId)).toEqual([
+      '7',
+      '7',
+      '7',
+    ])
     expect(await list({ actor: 'nobody' })).toEqual([])
   })
 
@@ -217,7 +231,9 @@ describe('a head kept elsewhere', () => {
       ],
       bad: [],
     })
-    expect(writeAnchor({ folder, keyFile: keyFile(), org: 'one', head: { n: 0, hash: '' }, nowMs: NOW })).toBeUndefined()
+    expect(
+      writeAnchor({ folder, keyFile: keyFile(), org: 'one', head: { n: 0, hash: '' }, nowMs: NOW }),
+    ).toBeUndefined()
   })
 
   it('is not believed when it was changed, is of another organisation, or was signed by another key', () => {
