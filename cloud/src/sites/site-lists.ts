@@ -140,9 +140,10 @@ export async function readList<Name extends keyof SiteLists>(
 export async function readOne<Name extends keyof SiteLists>(
   client: ClientBase,
   list: Name,
-  id: number,
+  { facilityId, id }: { readonly facilityId: number; readonly id: number },
 ): Promise<SiteLists[Name] | undefined> {
-  const { rows } = await client.query<SiteLists[Name]>(`${QUERIES[list]} where t.id = $1`, [id])
+  const sql = `${QUERIES[list]} where t.facility_id = $1 and t.id = $2`
+  const { rows } = await client.query<SiteLists[Name]>(sql, [facilityId, id])
   return rows[0]
 }
 
