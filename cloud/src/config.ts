@@ -99,6 +99,11 @@ const configSchema = z
     backup: backupSchema.optional(),
     /** Where `audit anchor` keeps signed heads of the audit chain: best on another machine, or written once. */
     audit: z.strictObject({ anchorFolder: path, keyFile: path }).optional(),
+    /**
+     * The master key under which people's names and numbers are sealed, 64 hexadecimal digits; needed for people. While it
+     * is changed, the one before.
+     */
+    keys: z.strictObject({ masterKeyFile: path, previousMasterKeyFile: path.optional() }).optional(),
     /** Needed by `enroll`. */
     enroll: enrollSchema.optional(),
     log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),

@@ -66,6 +66,8 @@ function program(): Command {
   addRetention(cloud)
   addHold(cloud)
   addIncidents(cloud)
+  addPeople(cloud)
+  addKeys(cloud)
   quitByThrowing(cloud)
   return cloud
 }
@@ -91,6 +93,9 @@ function addMigrate(cloud: Command): void {
     .option('--login <login=file...>', 'then set the passwords of these logins from files, as SCRAM verifiers', [])
     .action(runMigrations)
   withJson(withConfig(group.command('status').description('say which migrations are applied'))).action(showMigrations)
+  withJson(withConfig(group.command('verify')))
+    .description('compare the database with what the migrations make in a scratch database')
+    .action(verifySchema)
 }
 
 function addIngest(cloud: Command): void {
@@ -99,9 +104,6 @@ function addIngest(cloud: Command): void {
     .action(runIngest)
 }
 
-  withJson(withConfig(group.command('verify')))
-    .description('compare the database with what the migrations make in a scratch database')
-    .action(verifySchema)
 function addServe(cloud: Command): void {
   withConfig(cloud.command('serve').description("answer for one organisation's positions over HTTP (as bt_api)"))
     .option('--stop-on-stdin-end', 'also stop when standard input ends, so that it ends with its parent', false)

@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { brokerAccess, databaseAccess, serverPair } from '../access.ts'
 import { readConfig, readSecret } from '../config.ts'
 import { nodeCompression } from '../node-compression.ts'
+import { peopleDeskOf } from '../people.ts'
 import { openReleaseShelf } from '../release-shelf.ts'
 import { startServer } from '../server.ts'
 import { createService } from '../service.ts'
@@ -40,6 +41,7 @@ export async function runServe({ config: file, stopOnStdinEnd }: ServeOptions): 
     log,
     compression: nodeCompression,
     sites: serve.sitesFolder === undefined ? undefined : openSiteShelf(serve.sitesFolder),
+    people: peopleDeskOf(config),
     releases: serve.releasesFolder === undefined ? undefined : openReleaseShelf(serve.releasesFolder),
   })
   const service = createService({ clock: systemClock, log, pulses: server.pulses, env: process.env, pid: process.pid })

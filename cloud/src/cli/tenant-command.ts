@@ -16,15 +16,20 @@ export function operatorName(): string {
   }
 }
 
+interface Wish {
+  readonly org?: string | undefined
+  readonly purpose?: string | undefined
+}
+
 /**
  * Runs a command in the organisation of its configuration, which logs in as bt_api.
- * @param options another organisation than that of the configuration
+ * @param wish another organisation than that of the configuration; what people's data is asked for
  * @throws BioTrakrError CONFIG_INVALID for a configuration that names no organisation
  */
 export function inTenant<T>(
   path: string,
   work: (tenant: TenantSession, config: CloudConfig) => Promise<T>,
-  { org: other }: { readonly org?: string | undefined } = {},
+  { org: other, purpose }: Wish = {},
 ): Promise<T> {
   const config = readConfig(path)
   const org = other ?? config.org
@@ -35,5 +40,5 @@ export function inTenant<T>(
     })
   }
   const access = databaseAccess(config, 'biotrakr-command')
-  return withTenant(access, { org, actor: operatorName() }, (tenant) => work(tenant, config))
+  return withTenant(access, { org, actor: operatorName(), purpose }, (tenant) => work(tenant, config))
 }

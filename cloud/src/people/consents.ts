@@ -35,8 +35,6 @@ const consentSchema = z
     path: ['to'],
   })
 
-export type ConsentInput = z.input<typeof consentSchema>
-
 export interface Consent {
   readonly id: string
   readonly scope: (typeof CONSENT_SCOPES)[number]
@@ -48,7 +46,7 @@ export interface Consent {
 }
 
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND for the person (also an erased one), NOT_ALLOWED without a purpose */
-export async function recordConsent(client: ClientBase, input: ConsentInput): Promise<{ id: string }> {
+export async function recordConsent(client: ClientBase, input: unknown): Promise<{ id: string }> {
   const consent = parseInput(consentSchema, input)
   const orgId = await needPurpose(client)
   await refuseUnknownPerson(client, consent)
@@ -114,13 +112,11 @@ const assignmentSchema = z
     path: ['measuresBody'],
   })
 
-export type AssignmentInput = z.input<typeof assignmentSchema>
-
 /**
  * Gives a person a tag, from a moment on. It ends with the consent that allows it.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND, NOT_ALLOWED, or CONFLICT: no consent, or the tag or the person is taken
  */
-export async function assignTag(client: ClientBase, input: AssignmentInput): Promise<{ id: string }> {
+export async function assignTag(client: ClientBase, input: unknown): Promise<{ id: string }> {
   const wish = parseInput(assignmentSchema, input)
   const orgId = await needPurpose(client)
   await refuseUnknownPerson(client, wish)

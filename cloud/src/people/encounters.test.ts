@@ -41,7 +41,8 @@ const enter = (wish: object = {}) =>
   hospital.api((client) =>
     admit(client, { patientId, facility: 'main', room: 'r1', bed: 'a', at: at('08:00'), ...wish }),
   )
-const inpatients = (scope?: object) => hospital.api((client) => listInpatients(client, hospital.vault, 'main'), scope)
+const inpatients = (scope?: object) =>
+  hospital.api((client) => listInpatients(client, hospital.vault, { facility: 'main' }), scope)
 
 describe('an encounter', () => {
   it('goes from admission over a transfer to discharge, which takes the tag off', async () => {

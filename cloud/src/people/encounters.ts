@@ -30,12 +30,8 @@ const admissionSchema = z
 const transferSchema = z.strictObject({ id: uuid, room: code, bed: code, at: instant.optional() })
 const dischargeSchema = z.strictObject({ id: uuid, at: instant.optional() })
 
-export type AdmissionInput = z.input<typeof admissionSchema>
-export type TransferInput = z.input<typeof transferSchema>
-export type DischargeInput = z.input<typeof dischargeSchema>
-
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND, NOT_ALLOWED, or CONFLICT: the patient is in already, the bed is taken */
-export async function admit(client: ClientBase, input: AdmissionInput): Promise<{ id: string }> {
+export async function admit(client: ClientBase, input: unknown): Promise<{ id: string }> {
   const { patientId, facility, room, bed, at } = parseInput(admissionSchema, input)
   const orgId = await needPurpose(client)
   await refuseFuture(client, at)
@@ -58,7 +54,7 @@ export async function admit(client: ClientBase, input: AdmissionInput): Promise<
 }
 
 /** Ends the stay in one bed and begins the next. @throws BioTrakrError INPUT_INVALID, NOT_FOUND, NOT_ALLOWED, CONFLICT */
-export async function transfer(client: ClientBase, input: TransferInput): Promise<void> {
+export async function transfer(client: ClientBase, input: unknown): Promise<void> {
   const { id, room, bed, at } = parseInput(transferSchema, input)
   await needPurpose(client)
   await refuseFuture(client, at)
@@ -68,7 +64,7 @@ export async function transfer(client: ClientBase, input: TransferInput): Promis
 }
 
 /** Ends the encounter, the stay in the bed, and the wearing of tags. @throws BioTrakrError as `transfer` */
-export async function discharge(client: ClientBase, input: DischargeInput): Promise<void> {
+export async function discharge(client: ClientBase, input: unknown): Promise<void> {
   const { id, at } = parseInput(dischargeSchema, input)
   await needPurpose(client)
   await refuseFuture(client, at)
@@ -114,8 +110,11 @@ export interface Inpatient {
 
 const MAX_INPATIENTS = 2_000
 
+const inpatientQuery = z.strictObject({ facility: code })
+
 /** Who is in, by room and bed. Each of them is an entry of the audit chain. @throws BioTrakrError NOT_FOUND, NOT_ALLOWED */
-export async function listInpatients(client: ClientBase, vault: Vault, facility: string): Promise<Inpatient[]> {
+export async function listInpatients(client: ClientBase, vault: Vault, query: unknown): Promise<Inpatient[]> {
+  const { facility } = parseInput(inpatientQuery, query)
   await needPurpose(client)
   const facilityId = await facilityOf(client, facility)
   const { rows } = await client.query<Omit<Inpatient, 'label'>>(

@@ -16,7 +16,7 @@ interface Request {
   readonly table: PersonTable
   readonly id: string
   /** For the audit chain; names nobody. */
-  readonly reason: string
+  readonly reason: unknown
 }
 
 /**

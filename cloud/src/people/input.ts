@@ -15,7 +15,7 @@ export function parseInput<T>(schema: z.ZodType<T>, value: unknown): T {
   throw invalidInput(result.error.issues.flatMap(fieldErrors))
 }
 
-export function invalidInput(errors: readonly FieldError[]): BioTrakrError {
+function invalidInput(errors: readonly FieldError[]): BioTrakrError {
   const text = errors.map(({ pointer, detail }) => `${pointer || 'the input'}: ${detail}`).join('; ')
   return new BioTrakrError(`The input is wrong: ${text}`, {
     code: 'INPUT_INVALID',
@@ -61,3 +61,9 @@ export function personText(max: number) {
 }
 
 export const uuid = z.uuid({ error: 'must be an id (UUID)' })
+
+/** Of a list by id; from a query of an address as well, where numbers are text. */
+export const pageSchema = z.strictObject({
+  after: uuid.optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+})

@@ -31,7 +31,7 @@ async function expectAllThere(): Promise<void> {
     expect(patient).toMatchObject({ name: `Name ${i}`, number: `N-${i}` })
     expect(await api((client) => findPatient(client, vault, { number: `n-${i}` }))).toBe(id)
   }
-  expect(await api((client) => findStaff(client, vault, 'E-1'))).toBeDefined()
+  expect(await api((client) => findStaff(client, vault, { number: 'E-1' }))).toBeDefined()
 }
 
 const keysOf = async (purpose: KeyPurpose) => (await hospital.jobs(listKeys)).filter((key) => key.purpose === purpose)

@@ -8,10 +8,8 @@ const querySchema = z.strictObject({
   patientId: uuid,
   from: instant,
   to: instant,
-  limit: z.int().min(1).max(1_000).default(200),
+  limit: z.coerce.number().int().min(1).max(1_000).default(200),
 })
-
-export type VitalSignQuery = z.input<typeof querySchema>
 
 /** One value of a patient, coded for other systems: LOINC says what it is, UCUM in which unit. */
 export interface VitalSign {
@@ -26,7 +24,7 @@ export interface VitalSign {
  * What tags measured at the body of a patient who agreed to it, newest first. An entry of the audit chain.
  * @throws BioTrakrError INPUT_INVALID, NOT_FOUND, NOT_ALLOWED without a purpose
  */
-export async function readVitalSigns(client: ClientBase, query: VitalSignQuery): Promise<VitalSign[]> {
+export async function readVitalSigns(client: ClientBase, query: unknown): Promise<VitalSign[]> {
   const { patientId, from, to, limit } = parseInput(querySchema, query)
   await needPurpose(client)
   const patients = await client.query(

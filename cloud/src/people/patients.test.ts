@@ -74,7 +74,7 @@ describe('somebody of the staff', () => {
   it('is kept, found, changed and listed as patients are, in numbers of their own', async () => {
     const { api, vault } = hospital
     const { id } = await api((client) => createStaff(client, vault, { group: 'nurse', name: NAME, number: NUMBER }))
-    expect(await api((client) => findStaff(client, vault, NUMBER.toLowerCase()))).toBe(id)
+    expect(await api((client) => findStaff(client, vault, { number: NUMBER.toLowerCase() }))).toBe(id)
     expect(await api((client) => findPatient(client, vault, { number: NUMBER }))).not.toBe(id)
     await api((client) => changeStaff(client, vault, { id, rowVersion: 1, group: 'physician' }))
     const stale = await api((client) => changeStaff(client, vault, { id, rowVersion: 1, group: 'other' }))

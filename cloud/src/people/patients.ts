@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 
-import { conflict, notFound, parseInput, personText, uuid } from './input.ts'
+import { conflict, notFound, pageSchema, parseInput, personText, uuid } from './input.ts'
 import { makePersonKey, openPersonKey, type Vault } from './keyring.ts'
 import {
   findByNumber,
@@ -27,7 +27,6 @@ export interface Patient extends Identifiers {
 }
 
 const TABLE = 'care.patient'
-const MAX_PAGE = 200
 
 const label = personText(64)
 const name = personText(200).nullable()
@@ -48,14 +47,11 @@ const changeSchema = z.strictObject({
   number: number.optional(),
 })
 
-export type PatientInput = z.input<typeof createSchema>
-export type PatientChange = z.input<typeof changeSchema>
-
 /** @throws BioTrakrError INPUT_INVALID, NOT_ALLOWED without a purpose, CONFLICT for a label or number in use */
 export async function createPatient(
   client: ClientBase,
   vault: Vault,
-  input: PatientInput,
+  input: unknown,
 ): Promise<{ id: string; label: string }> {
   const values = parseInput(createSchema, input)
   const orgId = await needPurpose(client)
@@ -110,17 +106,14 @@ export async function readPatient(client: ClientBase, vault: Vault, id: string):
   throw notFound('patient')
 }
 
-/** Patients who were not erased, by id. @param page `after` is the last id of the page before */
-export async function listPatients(
-  client: ClientBase,
-  vault: Vault,
-  page: { readonly after?: string | undefined; readonly limit: number },
-): Promise<Patient[]> {
+/** Patients who were not erased, by id. @param query `limit` and `after`, the last id of the page before */
+export async function listPatients(client: ClientBase, vault: Vault, query: unknown): Promise<Patient[]> {
+  const page = parseInput(pageSchema, query)
   await needPurpose(client)
   const { rows } = await client.query<{ id: string }>(
     `select id from care.patient where org_id = (select iam.current_org()) and erased_at is null
        and ($1::uuid is null or id > $1) order by id limit $2`,
-    [page.after ?? null, Math.min(page.limit, MAX_PAGE)],
+    [page.after ?? null, page.limit],
   )
   return readPatients(
     client,
@@ -129,12 +122,16 @@ export async function listPatients(
   )
 }
 
-/** @returns the id; finding somebody is no reading yet */
-export async function findPatient(
-  client: ClientBase,
-  vault: Vault,
-  wanted: { readonly label: string } | { readonly number: string },
-): Promise<string | undefined> {
+const findSchema = z.union(
+  [z.strictObject({ number: z.string().min(1) }), z.strictObject({ label: z.string().min(1) })],
+  {
+    error: 'give either `number` or `label`',
+  },
+)
+
+/** By label or number. @returns the id; finding somebody is no reading yet */
+export async function findPatient(client: ClientBase, vault: Vault, input: unknown): Promise<string | undefined> {
+  const wanted = parseInput(findSchema, input)
   if ('number' in wanted) return findByNumber(client, vault, { table: TABLE, number: wanted.number })
   await needPurpose(client)
   const { rows } = await client.query<{ id: string }>(
@@ -155,7 +152,7 @@ export interface Changed<Person> {
 }
 
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), CONFLICT, NOT_ALLOWED */
-export async function changePatient(client: ClientBase, vault: Vault, input: PatientChange): Promise<Changed<Patient>> {
+export async function changePatient(client: ClientBase, vault: Vault, input: unknown): Promise<Changed<Patient>> {
   const change = parseInput(changeSchema, input)
   const context = await personKeyContext(client, vault)
   const found = await client.query<PatientRow>('select * from care.read_patients($1)', [[change.id]])

@@ -31,8 +31,6 @@ const planSchema = z
     path: ['toMinute'],
   })
 
-export type RoundPlanInput = z.input<typeof planSchema>
-
 export interface RoundPlan {
   readonly id: string
   readonly facility: string
@@ -48,7 +46,7 @@ export interface RoundPlan {
 }
 
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND for facility or zone, CONFLICT for a name in use */
-export async function createRoundPlan(client: ClientBase, input: RoundPlanInput): Promise<{ id: string }> {
+export async function createRoundPlan(client: ClientBase, input: unknown): Promise<{ id: string }> {
   const plan = parseInput(planSchema, input)
   const orgId = await currentOrg(client)
   const facilityId = await facilityOf(client, plan.facility)
@@ -98,10 +96,8 @@ const roundQuery = z.strictObject({
   facility: code,
   from: instant,
   to: instant,
-  limit: z.int().min(1).max(1_000).default(200),
+  limit: z.coerce.number().int().min(1).max(1_000).default(200),
 })
-
-export type RoundQuery = z.input<typeof roundQuery>
 
 export interface Round {
   readonly plan: string
@@ -116,7 +112,7 @@ export interface Round {
 }
 
 /** Rounds of a facility by the time at which they were due. @throws BioTrakrError INPUT_INVALID, NOT_FOUND, NOT_ALLOWED */
-export async function listRounds(client: ClientBase, query: RoundQuery): Promise<Round[]> {
+export async function listRounds(client: ClientBase, query: unknown): Promise<Round[]> {
   const { facility, from, to, limit } = parseInput(roundQuery, query)
   await needPurpose(client)
   const facilityId = await facilityOf(client, facility)

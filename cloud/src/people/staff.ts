@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 
-import { conflict, notFound, parseInput, personText, uuid } from './input.ts'
+import { conflict, notFound, pageSchema, parseInput, personText, uuid } from './input.ts'
 import { makePersonKey, openPersonKey, type Vault } from './keyring.ts'
 import { STAFF_GROUPS } from './lists.ts'
 import type { Changed } from './patients.ts'
@@ -31,7 +31,6 @@ export interface StaffMember extends Identifiers {
 }
 
 const TABLE = 'care.staff'
-const MAX_PAGE = 200
 
 const name = personText(200)
 const number = personText(64).nullable()
@@ -46,11 +45,8 @@ const changeSchema = z.strictObject({
   number: number.optional(),
 })
 
-export type StaffInput = z.input<typeof createSchema>
-export type StaffChange = z.input<typeof changeSchema>
-
 /** @throws BioTrakrError INPUT_INVALID, NOT_ALLOWED without a purpose, CONFLICT for a number in use */
-export async function createStaff(client: ClientBase, vault: Vault, input: StaffInput): Promise<{ id: string }> {
+export async function createStaff(client: ClientBase, vault: Vault, input: unknown): Promise<{ id: string }> {
   const values = parseInput(createSchema, input)
   const orgId = await needPurpose(client)
   await refuseTakenNumber(client, vault, { number: values.number })
@@ -104,17 +100,14 @@ export async function readStaffMember(client: ClientBase, vault: Vault, id: stri
   throw notFound('member of staff')
 }
 
-/** Staff who were not erased, by id. @param page `after` is the last id of the page before */
-export async function listStaff(
-  client: ClientBase,
-  vault: Vault,
-  page: { readonly after?: string | undefined; readonly limit: number },
-): Promise<StaffMember[]> {
+/** Staff who were not erased, by id. @param query `limit` and `after`, the last id of the page before */
+export async function listStaff(client: ClientBase, vault: Vault, query: unknown): Promise<StaffMember[]> {
+  const page = parseInput(pageSchema, query)
   await needPurpose(client)
   const { rows } = await client.query<{ id: string }>(
     `select id from care.staff where org_id = (select iam.current_org()) and erased_at is null
        and ($1::uuid is null or id > $1) order by id limit $2`,
-    [page.after ?? null, Math.min(page.limit, MAX_PAGE)],
+    [page.after ?? null, page.limit],
   )
   return readStaff(
     client,
@@ -123,13 +116,15 @@ export async function listStaff(
   )
 }
 
-/** @returns the id; finding somebody is no reading yet */
-export function findStaff(client: ClientBase, vault: Vault, number: string): Promise<string | undefined> {
-  return findByNumber(client, vault, { table: TABLE, number })
+const findSchema = z.strictObject({ number: z.string().min(1) })
+
+/** By employee number. @returns the id; finding somebody is no reading yet */
+export async function findStaff(client: ClientBase, vault: Vault, input: unknown): Promise<string | undefined> {
+  return findByNumber(client, vault, { table: TABLE, number: parseInput(findSchema, input).number })
 }
 
 /** @throws BioTrakrError INPUT_INVALID, NOT_FOUND (also for an erased one), CONFLICT, NOT_ALLOWED */
-export async function changeStaff(client: ClientBase, vault: Vault, input: StaffChange): Promise<Changed<StaffMember>> {
+export async function changeStaff(client: ClientBase, vault: Vault, input: unknown): Promise<Changed<StaffMember>> {
   const change = parseInput(changeSchema, input)
   const context = await personKeyContext(client, vault)
   const found = await client.query<StaffRow>('select * from care.read_staff($1)', [[change.id]])
