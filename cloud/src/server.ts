@@ -7,6 +7,7 @@ import { type AccountSessions, createAccountSessions } from './account-sessions.
 import { assetCatalogues, assetDesk } from './assets/asset-desk.ts'
 import { serviceFlows } from './assets/service-flows.ts'
 import { createHistoryDesk } from './history/history-desk.ts'
+import type { PeopleDesk } from './people.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview, type Report } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
@@ -23,6 +24,7 @@ import { createIdentify, type Identify } from './serve/identity.ts'
 import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
 import { createServeMetrics } from './serve/metrics.ts'
 import { addPages } from './serve/pages.ts'
+import { addPeopleRoutes } from './serve/people-routes.ts'
 import { createRefresh } from './serve/refresh.ts'
 import { addReleases, type ReleaseShelf } from './serve/releases.ts'
 import { type CertificatePair, createServerCertificate } from './serve/server-certificate.ts'
@@ -61,6 +63,8 @@ export interface ServerOptions {
   readonly sites?: SiteShelf | undefined
   /** What gateways may bring themselves to; nothing without it. */
   readonly releases?: ReleaseShelf | undefined
+  /** Patients and staff, which need a master key; nothing of them without it. */
+  readonly people?: PeopleDesk | undefined
 }
 
 export interface CentreServer {
@@ -228,10 +232,11 @@ function forCallers(callers: Callers): Pick<ApiParts, 'callers' | 'reportFor'> {
 }
 
 /** What is asked on behalf of an account: signing in, and everything that rights decide about. */
-function addAccountRoutes(server: FastifyInstance, { clock, tls }: ServerOptions, accounts: Accounts): void {
+function addAccountRoutes(server: FastifyInstance, { clock, tls, people }: ServerOptions, accounts: Accounts): void {
   const { sessions, identify, callers } = accounts
   addSessionRoutes(server, { sessions, identify, clock, isTls: tls !== undefined })
   addAssetRoutes(server, { callers, desk: assetDesk, catalogues: assetCatalogues })
+  if (people) addPeopleRoutes(server, { callers, desk: people })
   addSiteRoutes(server, { callers, desk: siteDesk })
   addFlowRoutes(server, { callers, flows: serviceFlows })
   addHistoryRoutes(server, { callers, desk: createHistoryDesk(clock) })
