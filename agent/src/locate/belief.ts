@@ -98,12 +98,12 @@ function proposeNeighbours(scratch: Scratch, { start, to }: Passages): void {
   }
 }
 
-interface Step {
+export interface Step {
   readonly passages: Passages
   readonly kind: 'answer' | 'fast'
   /** 0 walks, 1 rests. */
-  readonly rest: number
-  readonly seconds: number
+  rest: number
+  seconds: number
 }
 
 /** What leaves a room of less belief than this changes nothing. */
@@ -133,13 +133,17 @@ export function predict(scratch: Scratch, belief: Belief, step: Step): void {
   for (let c = 0; c < scratch.count; c++) into[c] = Math.max(LEAST, at(into, c) + shared)
 }
 
+/** What falls so far behind the likeliest, in nats, is floored and moves no sum of doubles: nothing to be computed. */
+const FAR_BEHIND = -60
+
 /** Multiplies the likelihood in, raised to a power, and normalises. */
 export function update({ count, logLikelihood }: Scratch, values: Float64Array, power: number): void {
   let top = Number.NEGATIVE_INFINITY
   for (let c = 0; c < count; c++) top = Math.max(top, at(logLikelihood, c))
   let total = 0
   for (let c = 0; c < count; c++) {
-    values[c] = at(values, c) * Math.exp(power * (at(logLikelihood, c) - top))
+    const behind = power * (at(logLikelihood, c) - top)
+    values[c] = behind < FAR_BEHIND ? 0 : at(values, c) * Math.exp(behind)
     total += at(values, c)
   }
   normalise(values, count, total)

@@ -2,7 +2,7 @@ import type { Heard } from './heard.ts'
 import { CELL, MEDIA, type RoomModel, type Table } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 import type { Offset } from './offset.ts'
-import { type Curve, quickLikelihood } from './quick.ts'
+import { type QuickEvidence, quickLikelihoods, type Rows } from './quick.ts'
 import { tablesAt } from './shift.ts'
 
 const {
@@ -37,20 +37,63 @@ export interface Evidence {
   readonly receivers: number
   /** Weight of heard and not heard against power. */
   readonly heardWeight: number
-  /** Lets packed tables answer, which must have been made for this weight. */
-  readonly curve?: Curve
+}
+
+/** What judging all candidates at once needs beside the evidence; made once per model. */
+export interface SpotRows {
+  /** Room for the typical places of one room. */
+  readonly spotRows: Rows
+}
+
+/** `logLikelihood` of many rooms, from packed tables, which must have been made for this weight of heard and not heard. */
+export function logLikelihoods(model: RoomModel, wanted: Rows, evidence: QuickEvidence & SpotRows): void {
+  const weight = model.trust.spots
+  const { rooms, spots } = tablesAt(model, evidence.offset.db)
+  quickLikelihoods(rooms, wanted, evidence)
+  if (weight === 0) return
+  for (let c = 0; c < wanted.count; c++) {
+    const room = indexAt(wanted.rooms, c)
+    const from = indexAt(model.spotStart, room)
+    const to = indexAt(model.spotStart, room + 1)
+    if (from === to) continue
+    judgeSpots(spots, { from, to }, evidence)
+    wanted.logLikelihood[c] =
+      (1 - weight) * at(wanted.logLikelihood, c) + weight * logSum(model.logSpotWeight, from, evidence.spotRows)
+  }
+}
+
+function judgeSpots(spots: Table, { from, to }: Span, evidence: QuickEvidence & SpotRows): void {
+  const { spotRows } = evidence
+  spotRows.count = to - from
+  for (let row = from; row < to; row++) spotRows.rooms[row - from] = row
+  quickLikelihoods(spots, spotRows, evidence)
+}
+
+interface Span {
+  readonly from: number
+  readonly to: number
 }
 
 /** Log of the weighted sum over a room's typical places, without overflow. */
 export function spotLikelihood(
   { spots, logSpotWeight }: Pick<RoomModel, 'spots' | 'logSpotWeight'>,
-  { from, to }: { readonly from: number; readonly to: number },
+  { from, to }: Span,
   evidence: Evidence,
+): number {
+  const rows = Float64Array.from({ length: to - from }, (_, n) => rowLikelihood(spots, from + n, evidence))
+  return logSum(logSpotWeight, from, { count: rows.length, logLikelihood: rows })
+}
+
+/** @param from number of the first place */
+function logSum(
+  logWeight: Float64Array,
+  from: number,
+  { count, logLikelihood }: Pick<Rows, 'count' | 'logLikelihood'>,
 ): number {
   let top = Number.NEGATIVE_INFINITY
   let sum = 0
-  for (let row = from; row < to; row++) {
-    const log = at(logSpotWeight, row) + rowLikelihood(spots, row, evidence)
+  for (let n = 0; n < count; n++) {
+    const log = at(logWeight, from + n) + at(logLikelihood, n)
     if (log > top) {
       sum = sum * Math.exp(top - log) + 1
       top = log
@@ -64,7 +107,6 @@ export function spotLikelihood(
  * out (it shifts all receivers alike), and how likely each receiver was to hear it or to miss it.
  */
 export function rowLikelihood(table: Table, row: number, evidence: Evidence): number {
-  if (evidence.curve) return quickLikelihood(table, row, evidence, evidence.curve)
   const { cells, silence, shiftDb } = table
   const { heard, receivers: width, heardWeight } = evidence
   const { rounds, trusted, receivers, dbm, medium } = heard

@@ -1,4 +1,4 @@
-import type { RoomId, SiteMap, TagWindow } from '@biotrakr/shared'
+import type { RoomId, SiteMap, TagId, TagWindow } from '@biotrakr/shared'
 
 import {
   type Belief,
@@ -10,29 +10,30 @@ import {
   predict,
   proposeRooms,
   type Scratch,
+  type Step,
   slotOf,
   update,
 } from './belief.ts'
-import { logLikelihood } from './emission.ts'
+import { logLikelihoods } from './emission.ts'
 import { emptyHeard, type Heard, hear } from './heard.ts'
 import { hasComeToStay } from './layout.ts'
 import type { Located } from './locate.ts'
 import { listenTo, modelOf, type RoomModel } from './model.ts'
-import { emptyMotion, feelMotion, type Motion, paceOf } from './motion.ts'
+import { emptyFound, emptyMotion, type Found, feelMotion, type Motion, paceOf } from './motion.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
 import { emptyOffset, learnOffset, type Offset } from './offset.ts'
 import { type Points, pointsOf } from './points.ts'
 import { emptyPassage, feelPortal, type Passage, type Portals, portalsOf } from './portal.ts'
 import { emptyPlace, emptyPlaceScratch, feelPlace, type PlaceBelief, type PlaceScratch } from './position.ts'
-import { curveFor } from './quick.ts'
+import { type Curve, curveFor, emptyQuickHeard, emptyRows, type QuickHeard, type Rows } from './quick.ts'
 import { type Audible, audibleOf, emptyWatch, type ReceiverWatch, watchReceivers } from './receivers.ts'
+import type { Neighbours } from './recency.ts'
 import { emptyNames, heedNames, isNamed, type RoomNames, settleOn } from './room-evidence.ts'
 
 /** What is made once per site map, and what all tags share. */
 export interface Engine {
   readonly map: SiteMap
   readonly model: RoomModel
-  readonly audible: Audible
   readonly watch: ReceiverWatch
   readonly scratch: Scratch
   readonly heard: Heard
@@ -40,10 +41,46 @@ export interface Engine {
   readonly points: Points | undefined
   readonly portals: Portals | undefined
   readonly placeScratch: PlaceScratch | undefined
+  readonly moment: Moment
+  readonly fastStep: Step
+  readonly answerStep: Step
+}
+
+/** All that one step hands from one part to the next: one object for ever, so that no answer makes any. */
+interface Moment {
+  readonly model: RoomModel
+  readonly layout: RoomModel['layout']
+  readonly audible: Audible
+  readonly masked: Uint8Array
+  readonly scratch: Scratch
+  readonly heard: Heard
+  readonly found: Found
+  readonly spotRows: Rows
+  readonly quickHeard: QuickHeard
+  /** Receivers of the model, and the weight of heard and not heard. */
+  readonly receivers: number
+  readonly heardWeight: number
+  curve: Curve
+  window: TagWindow
+  /** Since the tag's last window. */
+  seconds: number
+  /** Event time, seconds. */
+  atSeconds: number
+  /** Of the tag. */
+  belief: Belief
+  offset: Offset
+  tag: number
+  /** Whether this is the only tag there is. */
+  alone: boolean
+  doubt: number
+  inRoom: boolean
+  bit: boolean | undefined
+  /** Probability of the likeliest room. */
+  sure: number
 }
 
 /** What is remembered of one tag. Numbers only, of bounded size. */
-export interface Track {
+export interface Track extends Neighbours<Track> {
   /** From 1. */
   readonly number: number
   readonly belief: Belief
@@ -67,11 +104,16 @@ export interface Track {
 }
 
 interface LastAnswer {
-  readonly window: TagWindow
-  readonly located: Located
+  window: TagWindow
+  located: Located
   /** When the likeliest room changed last, wall milliseconds, and from which. */
-  readonly changedMs: number | undefined
-  readonly changedFrom: RoomId | null
+  changedMs: number | undefined
+  changedFrom: RoomId | null
+}
+
+interface Who {
+  readonly tag: TagId
+  readonly number: number
 }
 
 /** A fast filter that looks back further than this would forget where a walking tag was. */
@@ -97,21 +139,61 @@ export function createEngine(map: SiteMap): Engine {
   const watch = emptyWatch(model)
   listenTo(model, watch.masked)
   const points = pointsOf(map, model.layout)
+  const shared = { model, scratch: emptyScratch(model), heard: emptyHeard() }
+  const { passages } = model
   return {
+    ...shared,
     map,
-    model,
-    audible: audibleOf(model),
     watch,
-    scratch: emptyScratch(model),
-    heard: emptyHeard(),
     points,
     portals: portalsOf(map, model.layout),
     placeScratch: points && points.count > 0 ? emptyPlaceScratch(points) : undefined,
+    moment: { ...shared, ...emptyMoment(model), masked: watch.masked },
+    fastStep: { passages, kind: 'fast', rest: 0, seconds: 0.5 },
+    answerStep: { passages, kind: 'answer', rest: 0.5, seconds: 0.5 },
   }
 }
 
-export function createTrack({ model, placeScratch }: Pick<Engine, 'model' | 'placeScratch'>, number: number): Track {
+function emptyMoment(model: RoomModel): Omit<Moment, 'model' | 'scratch' | 'heard' | 'masked'> {
   return {
+    layout: model.layout,
+    audible: audibleOf(model),
+    found: emptyFound(model),
+    spotRows: emptyRows(mostSpots(model)),
+    quickHeard: emptyQuickHeard(),
+    receivers: model.layout.receivers.length,
+    heardWeight: model.trust.heard,
+    curve: curveFor(model.curves, 1),
+    window: NO_WINDOW,
+    seconds: 0.5,
+    atSeconds: 0.5,
+    belief: emptyBelief(model),
+    offset: emptyOffset(),
+    tag: 0,
+    alone: false,
+    doubt: 0.5,
+    inRoom: false,
+    bit: undefined,
+    sure: 0.5,
+  }
+}
+
+const NO_WINDOW: TagWindow = { tag: '' as TagId, atMs: 0, medium: 'BLE', sightings: [] }
+
+function mostSpots({ spotStart }: RoomModel): number {
+  let most = 0
+  for (let k = 0; k + 1 < spotStart.length; k++) {
+    most = Math.max(most, indexAt(spotStart, k + 1) - indexAt(spotStart, k))
+  }
+  return most
+}
+
+export function createTrack(
+  { model, placeScratch }: Pick<Engine, 'model' | 'placeScratch'>,
+  { tag, number }: Who,
+): Track {
+  return {
+    tag,
     number,
     belief: emptyBelief(model),
     motion: emptyMotion(model),
@@ -124,6 +206,8 @@ export function createTrack({ model, placeScratch }: Pick<Engine, 'model' | 'pla
     passage: emptyPassage(),
     how: undefined,
     last: undefined,
+    older: undefined,
+    newer: undefined,
   }
 }
 
@@ -136,104 +220,77 @@ function advanceTo(track: Track, atMs: number): number {
 
 /**
  * Takes one window of one tag: two filters over rooms, one that trusts every second and one that is slow while the tag
- * rests, because seconds at one place repeat the same error.
+ * rests, because seconds at one place repeat the same error. The window, and whether the tag is alone, are the moment's.
  * @returns false when nothing heard says anything about rooms
  */
-export function step(engine: Engine, track: Track, { window, alone }: Taken): boolean {
-  const { model, scratch, heard, watch } = engine
-  hear(heard, window, { model, masked: watch.masked })
+export function step(engine: Engine, track: Track): boolean {
+  const { scratch, heard, watch, moment } = engine
+  const { window } = moment
+  hear(heard, window, moment)
   if (heard.all === 0) return false
-  const seconds = advanceTo(track, window.atMs)
-  if (heard.trusted > 0) look(engine, track, { window, seconds })
-  watchReceivers(watch, {
-    model,
-    audible: engine.audible,
-    belief: track.belief,
-    heard,
-    offsetDb: track.offset.db,
-    atSeconds: window.atMs / 1000,
-    tag: track.number,
-    alone,
-  })
+  moment.seconds = advanceTo(track, window.atMs)
+  moment.atSeconds = window.atMs / 1000
+  moment.belief = track.belief
+  moment.offset = track.offset
+  moment.tag = track.number
+  if (heard.trusted > 0) look(engine, track)
+  watchReceivers(watch, moment)
   return scratch.count > 0 && heard.trusted > 0
 }
 
-interface Taken {
-  readonly window: TagWindow
-  /** Whether this is the only tag there is. */
-  readonly alone: boolean
+function look(engine: Engine, track: Track): void {
+  const { model, scratch, moment } = engine
+  const { belief } = track
+  proposeRooms(scratch, belief, moment)
+  moment.curve = curveFor(model.curves, engine.heard.rounds)
+  logLikelihoods(model, scratch, moment)
+  if (belief.count === 0) begin(scratch, model)
+  filterFast(engine, track)
+  feelMotion(track.motion, moment)
+  filterAnswer(engine, track)
+  const arrived = heedCertain(engine, track)
+  keep(belief, scratch)
+  const before = track.answer
+  decide(track, moment.inRoom)
+  if (track.answer === arrived && arrived !== before) track.how = 'PORTAL'
+  else if (moment.window.namedRooms && isNamed(track.names, track.answer)) track.how = 'ROOM_BEACON'
+  else if (track.answer !== before) track.how = undefined
+  moment.sure = at(belief.answer, likeliest(belief))
+  learnOffset(track.offset, moment)
+  const { points, placeScratch } = engine
+  if (points && placeScratch && track.place) feelPlace(track.place, { points, scratch: placeScratch, moment })
 }
 
-interface Look {
-  readonly window: TagWindow
-  readonly seconds: number
-}
-
-function look(engine: Engine, track: Track, { window, seconds }: Look): void {
-  const { model, scratch, heard, watch } = engine
-  const { belief, motion, offset } = track
-  proposeRooms(scratch, belief, { model, heard })
-  judge({ model, scratch, heard }, offset)
-  const isFirst = belief.count === 0
-  if (isFirst) begin(scratch, model)
-  else {
-    predict(scratch, belief, {
-      passages: model.passages,
-      kind: 'fast',
-      rest: 0,
-      seconds: Math.min(seconds, FAST_SECONDS),
-    })
+/** Trusts every second. What it gives to other rooms than the one answered is doubt. */
+function filterFast({ model, scratch, moment, fastStep }: Engine, { belief, answer: room }: Track): void {
+  if (belief.count > 0) {
+    fastStep.seconds = Math.min(moment.seconds, FAST_SECONDS)
+    predict(scratch, belief, fastStep)
   }
   update(scratch, scratch.fast, model.walkingPower)
-  const own = track.answer < 0 ? -1 : indexAt(scratch.slot, track.answer)
-  const doubt = own < 0 ? 0 : 1 - at(scratch.fast, own)
-  const inRoom = hasComeToStay(model.layout, track.answer)
-  feelMotion(motion, { model, heard, masked: watch.masked, seconds, doubt, inRoom, bit: window.moving })
+  const own = room < 0 ? -1 : indexAt(scratch.slot, room)
+  moment.doubt = own < 0 ? 0 : 1 - at(scratch.fast, own)
+  moment.inRoom = hasComeToStay(model.layout, room)
+  moment.bit = moment.window.moving
+}
+
+/** Trusts the less the longer the tag rests, and follows the fast filter while it walks. */
+function filterAnswer({ model, scratch, heard, moment, answerStep }: Engine, { belief, motion }: Track): void {
   const { rest } = motion
-  if (!isFirst) predict(scratch, belief, { passages: model.passages, kind: 'answer', rest, seconds })
+  if (belief.count > 0) {
+    answerStep.seconds = moment.seconds
+    answerStep.rest = rest
+    predict(scratch, belief, answerStep)
+  }
   update(scratch, scratch.answer, model.walkingPower ** (1 - rest) * restingPower(model, motion, heard) ** rest)
   const sure = Math.max(0, 1 - model.trust.error / SURE_ERROR)
   mix(scratch, Math.max(sure, clamp((RESTING - rest) / RESTING, 0, 1)))
-  const arrived = heedCertain(engine, track, { window, seconds })
-  keep(belief, scratch)
-  const before = track.answer
-  decide(track, inRoom)
-  if (track.answer === arrived && arrived !== before) track.how = 'PORTAL'
-  else if (window.namedRooms && isNamed(track.names, track.answer)) track.how = 'ROOM_BEACON'
-  else if (track.answer !== before) track.how = undefined
-  const best = at(belief.answer, likeliest(belief))
-  learnOffset(offset, { model, belief, heard, sure: best, seconds })
-  const { points, placeScratch } = engine
-  if (!points || !placeScratch || !track.place) return
-  feelPlace(track.place, {
-    points,
-    scratch: placeScratch,
-    heard,
-    offset,
-    receivers: model.layout.receivers.length,
-    seconds,
-  })
 }
 
 /** Seconds of a slow tag are less alike than those that follow each other at once. */
 function restingPower(model: RoomModel, motion: Motion, heard: Heard): number {
   if (heard.medium !== 0) return model.restingPower
   return Math.max(model.restingPower, Math.min(MOST_FOR_SLOW, model.restingPower * paceOf(motion, heard)))
-}
-
-type Seen = Pick<Engine, 'model' | 'scratch' | 'heard'>
-
-function judge({ model, scratch, heard }: Seen, offset: Offset): void {
-  const evidence = {
-    heard,
-    offset,
-    receivers: model.layout.receivers.length,
-    heardWeight: model.trust.heard,
-    curve: curveFor(model.curves, heard.rounds),
-  }
-  for (let c = 0; c < scratch.count; c++) {
-    scratch.logLikelihood[c] = logLikelihood(model, indexAt(scratch.rooms, c), evidence)
-  }
 }
 
 function begin({ rooms, count, answer, fast }: Scratch, { first }: RoomModel): void {
@@ -247,11 +304,10 @@ function begin({ rooms, count, answer, fast }: Scratch, { first }: RoomModel): v
  * What is nearly certain: rooms that name themselves, and ways through a doorway.
  * @returns the room in which the tag has arrived through a doorway, -1 = none
  */
-function heedCertain(engine: Engine, track: Track, { window, seconds }: Look): number {
-  const { model, scratch, heard, portals } = engine
-  const crossing = portals && feelPortal(track.passage, portals, { window, layout: model.layout })
+function heedCertain({ scratch, portals, moment }: Engine, track: Track): number {
+  const crossing = portals && feelPortal(track.passage, portals, moment)
   if (crossing) settleOn(scratch, crossing.to, CROSSED.belief)
-  const hasMoved = heedNames(track.names, { model, scratch, heard, window, seconds })
+  const hasMoved = heedNames(track.names, moment)
   if (crossing || hasMoved) track.motion.rest = Math.min(track.motion.rest, CROSSED.rest)
   if (track.names.isTorn) track.told = false
   return crossing?.to ?? -1

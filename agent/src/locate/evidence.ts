@@ -1,4 +1,4 @@
-import type { Explanation } from './explain.ts'
+import type { Evident } from './explain.ts'
 
 /** An explanation as it is kept with a fix in the ledger: what fits into 256 bytes. */
 export interface KeptEvidence {
@@ -17,30 +17,50 @@ export interface KeptEvidence {
 /** What the wire and the centre take. */
 const MAX_BYTES = 256
 const VERSION = 1
+/** More receivers than this never fit. */
+export const MOST_KEPT = 24
 
 /**
  * JSON, so that whoever reads the record needs no map and no program of this version: `v` version, `p` rooms, `h`
  * receivers, `m` masked, `r` resting, `o` offset. What does not fit is left out from the end: masked ones first, then
  * receivers that told least, then rooms.
  */
-export function encodeEvidence({ rooms, evidence, masked, resting, offsetDb }: Explanation): Uint8Array {
-  const p = rooms.map(({ room, probability }) => [room, Math.round(1000 * probability)])
-  const h = evidence.map(({ receiver, heardDbm, nats }) => [
-    receiver,
-    heardDbm === null ? null : Math.round(heardDbm),
-    Math.round(-10 * (nats[1] ?? 0)) / 10 + 0,
-  ])
-  const m = masked.map(({ receiver }) => receiver)
-  const encoder = new TextEncoder()
-  const rest = { r: Math.round(100 * resting), o: Math.round(10 * offsetDb) / 10 + 0 }
-  for (;;) {
-    const bytes = encoder.encode(JSON.stringify({ v: VERSION, p, h, m, ...rest }))
-    if (bytes.length <= MAX_BYTES) return bytes
-    if (m.length > 0) m.pop()
-    else if (h.length > 0) h.pop()
-    else p.pop()
-  }
+export function encodeEvidence({ rooms, evidence, masked, resting, offsetDb }: Evident): Uint8Array {
+  const [r, o] = [Math.round(100 * resting), Math.round(10 * offsetDb) / 10 + 0]
+  const parts: Parts = { v: VERSION, p: [], h: [], m: [], r, o }
+  let left = MAX_BYTES - encoded(parts).length
+  /** @returns whether all of them fit */
+  const fill = <Item>(list: unknown[], items: readonly Item[], told: (item: Item) => unknown): boolean =>
+    items.every((item) => {
+      const own = told(item)
+      left -= encoded(own).length + (list.length > 0 ? COMMA : 0)
+      if (left >= 0) list.push(own)
+      return left >= 0
+    })
+  const isWhole =
+    fill(parts.p, rooms, ({ room, probability }) => [room, Math.round(1000 * probability)]) &&
+    fill(parts.h, evidence, ({ receiver, heardDbm, nats }) => [
+      receiver,
+      heardDbm === null ? null : Math.round(heardDbm),
+      Math.round(-10 * (nats[1] ?? 0)) / 10 + 0,
+    ])
+  if (isWhole) fill(parts.m, masked, ({ receiver }) => receiver)
+  return encoded(parts)
 }
+
+interface Parts {
+  readonly v: number
+  readonly p: unknown[]
+  readonly h: unknown[]
+  readonly m: unknown[]
+  readonly r: number
+  readonly o: number
+}
+
+/** Bytes between two items of a list. */
+const COMMA = 1
+
+const encoded = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 
 /** @returns undefined for bytes that are no evidence of this version */
 export function decodeEvidence(bytes: Uint8Array): KeptEvidence | undefined {

@@ -4,9 +4,9 @@ import { type Belief, confidenceOf } from './belief.ts'
 import { logLikelihood } from './emission.ts'
 import type { Engine, Track } from './engine.ts'
 import { reasonsFor } from './explain-words.ts'
-import { emptyHeard, hear } from './heard.ts'
+import { emptyHeard, type Heard, hear } from './heard.ts'
 import type { Located, LocateState } from './locate.ts'
-import { CELL } from './model.ts'
+import { CELL, type RoomModel } from './model.ts'
 import { at, indexAt } from './numbers.ts'
 
 /** One of the likeliest rooms. */
@@ -66,33 +66,49 @@ const ROOMS_TOLD = 3
 /** A receiver that heard nothing is told of when that says so much. */
 const TELLING_NATS = 0.05
 const MOST_RECEIVERS = 64
+/** Those that heard it are told of before all others. */
+const HEARD_FIRST = 100
 
 /** @returns undefined for a tag that was not heard since the start, or that was forgotten since */
 export function explainTag(state: LocateState, tag: TagId): Explanation | undefined {
   const track = state.tracks.get(tag)
-  const { engine } = state
   const last = track?.last
-  if (!track || !engine || !last) return undefined
-  const rooms = likelyRooms(engine, track)
-  const numbers = rooms.map(({ number }) => number)
-  const totals = totalsOf(engine, track, numbers)
-  const evidence = totals ? receiverEvidence(engine, track, numbers) : []
-  const first = totals?.[0] ?? 0
-  const nats = rooms.map((_, n) => (totals?.[n] ?? 0) - first)
-  const likely = rooms.map(({ number: _, ...own }, n) => ({ ...own, nats: nats[n] ?? 0 }))
+  if (!track || !state.engine || !last) return undefined
   const { evidence: _, ...located } = last.located
+  const { rooms, evidence, masked, offsetDb, resting } = evidenceFor(state, track, MOST_RECEIVERS)
   const parts = {
     ...located,
-    rooms: likely,
+    rooms,
     evidence,
-    masked: maskedReceivers(state),
-    otherNats: nats.map((own, n) => own - evidence.reduce((sum, one) => sum + (one.nats[n] ?? 0), 0)),
-    offsetDb: track.offset.db,
+    masked,
+    otherNats: rooms.map(({ nats }, n) => nats - evidence.reduce((sum, one) => sum + (one.nats[n] ?? 0), 0)),
+    offsetDb,
     offsetSpreadDb: Math.sqrt(track.offset.variance),
-    resting: track.motion.rest,
+    resting,
     changed: last.changedMs === undefined ? null : { from: last.changedFrom, atMs: last.changedMs },
   }
   return { ...parts, why: reasonsFor(parts, { how: track.how, isTorn: track.names.isTorn }) }
+}
+
+/** What of an explanation is kept with a record. */
+export type Evident = Pick<Explanation, 'rooms' | 'evidence' | 'masked' | 'offsetDb' | 'resting'>
+
+/** @param most receivers told of */
+export function evidenceFor(state: LocateState, track: Track, most: number): Evident {
+  const { engine } = state
+  const likely = engine ? likelyRooms(engine, track) : []
+  const rooms = likely.map(({ number }) => number)
+  const heard = engine && heardLast(engine, track)
+  const newest = heard && { rooms, heard, most }
+  const totals = engine && newest ? totalsOf(engine, track, newest) : []
+  const first = totals[0] ?? 0
+  return {
+    rooms: likely.map(({ number: _, ...own }, n) => ({ ...own, nats: (totals[n] ?? 0) - first })),
+    evidence: engine && newest ? receiverEvidence(engine, track, newest) : [],
+    masked: maskedReceivers(state),
+    offsetDb: track.offset.db,
+    resting: track.motion.rest,
+  }
 }
 
 /** Receivers left out of everything, by the map's order. */
@@ -122,74 +138,106 @@ function likelyRooms({ model }: Engine, { belief, motion, how }: Track): Numbere
   })
 }
 
-/** Log-likelihoods of the newest second; undefined when nothing in it says anything. */
-function totalsOf(engine: Engine, track: Track, rooms: readonly number[]): number[] | undefined {
-  const { model, watch } = engine
+/** @returns undefined when nothing in the newest second says anything */
+function heardLast({ model, watch }: Engine, { last }: Track): Heard | undefined {
+  if (!last) return undefined
   const heard = emptyHeard()
-  if (!track.last) return undefined
-  hear(heard, track.last.window, { model, masked: watch.masked })
-  if (heard.trusted === 0) return undefined
-  const receivers = model.layout.receivers.length
-  const parts = { heard, offset: track.offset, receivers, heardWeight: model.trust.heard }
+  hear(heard, last.window, { model, masked: watch.masked })
+  return heard.trusted > 0 ? heard : undefined
+}
+
+interface Newest {
+  /** Numbers of the likeliest rooms. */
+  readonly rooms: readonly number[]
+  readonly heard: Heard
+  /** Receivers told of. */
+  readonly most: number
+}
+
+/** Log-likelihoods of the newest second. */
+function totalsOf({ model }: Engine, { offset }: Track, { rooms, heard }: Newest): number[] {
+  const parts = { heard, offset, receivers: model.layout.receivers.length, heardWeight: model.trust.heard }
   return rooms.map((room) => logLikelihood(model, room, parts))
 }
 
-function receiverEvidence({ model, watch }: Engine, track: Track, rooms: readonly number[]): ReceiverEvidence[] {
-  const heard = emptyHeard()
-  if (!track.last) return []
-  hear(heard, track.last.window, { model, masked: watch.masked })
-  const { layout } = model
-  const found = layout.receivers.flatMap((receiver, i): ReceiverEvidence[] => {
-    if (model.useful[i] !== 1 || watch.masked[i] === 1 || layout.medium[i] !== heard.medium) return []
-    const n = heard.receivers.subarray(0, heard.trusted).indexOf(i)
-    const cells = rooms.map((room) => cellOf(model, room, i))
-    const logs = cells.map((cell) => cellLog(cell, { n, heard, track, weight: model.trust.heard }))
-    const nats = logs.map((own) => own - (logs[0] ?? 0))
-    if (n < 0 && nats.every((own) => Math.abs(own) < TELLING_NATS)) return []
-    return [
-      {
-        receiver,
-        heardDbm: n < 0 ? null : at(heard.dbm, n),
-        count: n < 0 ? 0 : (track.last?.window.sightings.find((own) => own.receiver === receiver)?.count ?? 0),
-        expectedDbm: cells.map(({ mean }) => mean),
-        heardShare: cells.map(({ logMissed }) => -Math.expm1(logMissed)),
-        nats,
-      },
-    ]
-  })
-  const weightOf = ({ nats, count }: ReceiverEvidence): number =>
-    Math.max(...nats.map(Math.abs)) + (count > 0 ? 100 : 0)
-  return found.sort((a, b) => weightOf(b) - weightOf(a)).slice(0, MOST_RECEIVERS)
-}
-
-interface ExpectedCell {
-  readonly mean: number
-  readonly precision: number
-  readonly halfLogVariance: number
-  readonly logMissed: number
-}
-
-function cellOf({ rooms, layout }: Engine['model'], room: number, i: number): ExpectedCell {
-  const base = (room * layout.receivers.length + i) * CELL.size
-  return {
-    mean: at(rooms.cells, base + CELL.mean),
-    precision: at(rooms.cells, base + CELL.precision),
-    halfLogVariance: at(rooms.cells, base + CELL.halfLogVariance),
-    logMissed: at(rooms.cells, base + CELL.logMissed),
-  }
-}
-
-interface Told {
+/** A receiver that says something, before it is put into words: most of a large site is left out. */
+interface Telling {
+  readonly i: number
   /** Place among the receivers heard, -1 = not heard. */
   readonly n: number
-  readonly heard: ReturnType<typeof emptyHeard>
-  readonly track: Track
   readonly weight: number
 }
 
-function cellLog(cell: ExpectedCell, { n, heard, track, weight }: Told): number {
-  const missed = heard.rounds * cell.logMissed
-  if (n < 0) return weight * missed
-  const distance = at(heard.dbm, n) - track.offset.db - cell.mean
-  return weight * Math.log(-Math.expm1(missed)) - 0.5 * distance * distance * cell.precision - cell.halfLogVariance
+function receiverEvidence({ model, watch }: Engine, track: Track, newest: Newest): ReceiverEvidence[] {
+  const { layout, useful } = model
+  const { heard } = newest
+  const found: Telling[] = []
+  const logs = new Float64Array(newest.rooms.length)
+  const told = { n: -1, i: -1, offsetDb: track.offset.db }
+  for (let i = 0; i < layout.receivers.length; i++) {
+    if (useful[i] !== 1 || watch.masked[i] === 1 || layout.medium[i] !== heard.medium) continue
+    told.i = i
+    told.n = placeOf(heard, i)
+    weigh(logs, model, { newest, told })
+    const most = spreadOf(logs)
+    if (told.n < 0 && most < TELLING_NATS) continue
+    found.push({ i, n: told.n, weight: most + (told.n < 0 ? 0 : HEARD_FIRST) })
+  }
+  found.sort((a, b) => b.weight - a.weight)
+  return found.slice(0, newest.most).map((own) => toldBy(model, track, { ...newest, ...own }))
+}
+
+function spreadOf(logs: Float64Array): number {
+  let most = 0
+  for (let r = 1; r < logs.length; r++) most = Math.max(most, Math.abs(at(logs, r) - at(logs, 0)))
+  return most
+}
+
+function placeOf({ receivers, trusted }: Heard, i: number): number {
+  for (let n = 0; n < trusted; n++) if (indexAt(receivers, n) === i) return n
+  return -1
+}
+
+function toldBy(model: RoomModel, { last, offset }: Track, telling: Telling & Newest): ReceiverEvidence {
+  const { i, n, rooms, heard } = telling
+  const logs = new Float64Array(rooms.length)
+  weigh(logs, model, { newest: telling, told: { n, i, offsetDb: offset.db } })
+  const receiver = model.layout.receivers[i] as ReceiverId
+  const ofCells = (part: number): number[] => rooms.map((room) => at(model.rooms.cells, cellAt(model, room, i) + part))
+  return {
+    receiver,
+    heardDbm: n < 0 ? null : at(heard.dbm, n),
+    count: n < 0 ? 0 : (last?.window.sightings.find((own) => own.receiver === receiver)?.count ?? 0),
+    expectedDbm: ofCells(CELL.mean),
+    heardShare: ofCells(CELL.logMissed).map((logMissed) => -Math.expm1(logMissed)),
+    nats: Array.from(logs, (own) => own - at(logs, 0)),
+  }
+}
+
+function cellAt({ layout }: RoomModel, room: number, i: number): number {
+  return (room * layout.receivers.length + i) * CELL.size
+}
+
+interface Weighing {
+  readonly newest: Newest
+  readonly told: { readonly n: number; readonly i: number; readonly offsetDb: number }
+}
+
+/** What hearing the tag, or missing it, says of each room, nats. */
+function weigh(logs: Float64Array, model: RoomModel, { newest, told }: Weighing): void {
+  const { rooms, heard } = newest
+  const { n, i, offsetDb } = told
+  const { cells } = model.rooms
+  const weight = model.trust.heard
+  for (let r = 0; r < logs.length; r++) {
+    const base = cellAt(model, rooms[r] as number, i)
+    const missed = heard.rounds * at(cells, base + CELL.logMissed)
+    if (n < 0) logs[r] = weight * missed
+    else {
+      const distance = at(heard.dbm, n) - offsetDb - at(cells, base + CELL.mean)
+      const presence = weight * Math.log(-Math.expm1(missed))
+      logs[r] =
+        presence - 0.5 * distance * distance * at(cells, base + CELL.precision) - at(cells, base + CELL.halfLogVariance)
+    }
+  }
 }

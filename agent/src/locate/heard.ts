@@ -1,7 +1,8 @@
-import type { TagWindow } from '@biotrakr/shared'
+import type { ReceiverId, Sighting, TagWindow } from '@biotrakr/shared'
 
 import type { Layout } from './layout.ts'
 import type { RoomModel } from './model.ts'
+import { at } from './numbers.ts'
 
 /** What one window says, by receiver numbers of the model. Filled anew for every window, never allocated anew. */
 export interface Heard {
@@ -20,7 +21,7 @@ export interface Heard {
 }
 
 /** The filter stage lets no more receivers through in one window. */
-const MAX_HEARD = 64
+export const MAX_HEARD = 64
 /** A reader that only reports presence (LF, HF) reaches a metre: as good as a strong signal. */
 const PRESENCE_DBM = -55
 /** What each reading beyond the first of a second adds: they are alike. */
@@ -44,15 +45,27 @@ export function effectiveCount(readings: number): number {
 }
 
 /** Reads a window: receivers that the map lacks, or of which it knows nothing, are no evidence. */
-export function hear(heard: Heard, window: TagWindow, { model, masked }: Ears): void {
+export function hear(heard: Heard, window: TagWindow, ears: Ears): void {
   heard.trusted = 0
   heard.all = 0
   heard.rounds = 1
   heard.strongestDbm = Number.NEGATIVE_INFINITY
-  const leftOut = collect(heard, window, { model, masked, wanted: 0 })
+  const { sightings } = window
+  let leftOut = 0
+  for (let s = 0; s < sightings.length; s++) {
+    const sighting = sightings[s] as Sighting
+    const i = numberOf(ears.model, sighting.receiver)
+    if (i < 0) continue
+    if (ears.masked[i] === 1) leftOut += 1
+    else if (take(heard, i, sighting)) weighNewest(heard)
+  }
   heard.trusted = heard.all
-  if (leftOut > 0) collect(heard, window, { model, masked, wanted: 1 })
-  heard.medium = mediumOf(model.layout, heard.receivers)
+  for (let s = 0; leftOut > 0 && s < sightings.length; s++) {
+    const sighting = sightings[s] as Sighting
+    const i = numberOf(ears.model, sighting.receiver)
+    if (i >= 0 && ears.masked[i] === 1) take(heard, i, sighting)
+  }
+  heard.medium = mediumOf(ears.model.layout, heard.receivers)
 }
 
 /** @param receivers those heard; the first one speaks for all, as a tag has one radio */
@@ -65,33 +78,28 @@ interface Ears {
   readonly masked: Uint8Array
 }
 
+/** @returns -1 for a receiver that says nothing about rooms */
+function numberOf({ layout, useful }: RoomModel, receiver: ReceiverId): number {
+  const i = layout.receiverNumber.get(receiver)
+  return i !== undefined && useful[i] === 1 ? i : -1
+}
+
 function isPower(dbm: number): boolean {
   return dbm < 0 && dbm > -128
 }
 
-/** @returns how many receivers are of the other kind */
-function collect(
-  heard: Heard,
-  window: TagWindow,
-  { model, masked, wanted }: Ears & { readonly wanted: 0 | 1 },
-): number {
-  let others = 0
-  for (const { receiver, rssiDbm = PRESENCE_DBM, count } of window.sightings) {
-    const i = model.layout.receiverNumber.get(receiver)
-    if (i === undefined || model.useful[i] !== 1) continue
-    if (masked[i] !== wanted) {
-      others += 1
-      continue
-    }
-    if (heard.all >= MAX_HEARD || !isPower(rssiDbm)) continue
-    const counted = effectiveCount(count)
-    heard.receivers[heard.all] = i
-    heard.dbm[heard.all] = rssiDbm
-    heard.counts[heard.all] = counted
-    heard.all += 1
-    if (wanted === 1) continue
-    if (counted > heard.rounds) heard.rounds = counted
-    if (rssiDbm > heard.strongestDbm) heard.strongestDbm = rssiDbm
-  }
-  return others
+/** @returns false for what is no power, or too much */
+function take(heard: Heard, i: number, { rssiDbm = PRESENCE_DBM, count }: Sighting): boolean {
+  if (heard.all >= MAX_HEARD || !isPower(rssiDbm)) return false
+  heard.receivers[heard.all] = i
+  heard.dbm[heard.all] = rssiDbm
+  heard.counts[heard.all] = effectiveCount(count)
+  heard.all += 1
+  return true
+}
+
+function weighNewest(heard: Heard): void {
+  const newest = heard.all - 1
+  heard.rounds = Math.max(heard.rounds, at(heard.counts, newest))
+  heard.strongestDbm = Math.max(heard.strongestDbm, at(heard.dbm, newest))
 }

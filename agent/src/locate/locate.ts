@@ -2,12 +2,13 @@ import type { Method, Reason, ReceiverId, RoomId, SiteMap, TagId, TagWindow } fr
 
 import { confidenceOf, slotOf } from './belief.ts'
 import { createEngine, createTrack, type Engine, relax, step, type Track } from './engine.ts'
-import { encodeEvidence } from './evidence.ts'
-import { explainTag } from './explain.ts'
+import { encodeEvidence, MOST_KEPT } from './evidence.ts'
+import { evidenceFor } from './explain.ts'
 import { migrate } from './migrate.ts'
-import { indexAt } from './numbers.ts'
+import type { Points } from './points.ts'
 import { placeOf } from './position.ts'
 import { reportDown } from './receivers.ts'
+import { emptyRecency, forgetOldest, type Recency, touch } from './recency.ts'
 
 /**
  * Where a tag is, from what the receivers heard of it: a probability for every room, from the site map and, where there
@@ -41,12 +42,10 @@ export interface Located {
  * What is remembered between windows. Opaque to callers, plain data, for one owner: `locate` may write into the state
  * it is given, so go on with the one it returns.
  */
-export interface LocateState {
+export interface LocateState extends Recency<Track> {
   readonly maxTags: number
   /** A room less likely than this, 0-1, is not answered. */
   readonly minConfidence: number
-  /** Least recently heard first. */
-  readonly tracks: Map<TagId, Track>
   /** Tags forgotten to make room for others. */
   evicted: number
   /** Tags met so far: their numbers. */
@@ -65,16 +64,19 @@ interface StateOptions {
 const KEPT_SHARE = 0.8
 
 export function emptyState({ maxTags = 10_000, minConfidence = 0.5 }: StateOptions = {}): LocateState {
-  return { maxTags, minConfidence, tracks: new Map(), evicted: 0, met: 0, engine: undefined }
+  return { maxTags, minConfidence, ...emptyRecency<Track>(), evicted: 0, met: 0, engine: undefined }
 }
 
 /** Starts anew with all tags, keeping what was made of the site map and what is known of the receivers. */
 export function forgetTags(state: LocateState): LocateState {
-  return { ...state, tracks: new Map() }
+  return { ...state, ...emptyRecency<Track>() }
 }
 
 export interface LocateOptions {
-  /** Receivers known to be down from their own link or heartbeat: left out at once, without waiting for statistics. */
+  /**
+   * Receivers known to be down from their own link or heartbeat: left out at once, without waiting for statistics.
+   * Another set whenever it says anything new.
+   */
   readonly down?: ReadonlySet<ReceiverId>
 }
 
@@ -89,63 +91,61 @@ export function locate(
   map: SiteMap,
   state: LocateState,
   window: TagWindow,
-  { down = NO_RECEIVERS }: LocateOptions = {},
+  options?: LocateOptions,
 ): { readonly state: LocateState; readonly located: Located } {
   const engine = engineFor(map, state)
-  reportDown(engine.watch, engine.model, down)
-  const located = answerTo(engine, state, window)
-  const track = state.tracks.get(window.tag)
-  if (!track) return { state, located }
+  engine.moment.window = window
+  reportDown(engine.watch, engine.model, options?.down ?? NO_RECEIVERS)
+  const track =
+    state.tracks.get(window.tag) ?? (window.sightings.length > 0 ? meet(state, engine, window.tag) : undefined)
+  if (!track) return { state, located: unknown(window, 'not_heard', undefined) }
+  const located = answerTo(engine, state, track)
   const before = track.last?.located.room
   remember(track, window, located)
-  const explanation = before === located.room ? undefined : explainTag(state, window.tag)
-  return { state, located: explanation ? { ...located, evidence: encodeEvidence(explanation) } : located }
+  // Why is told of what is worth a record.
+  if (before === located.room) return { state, located }
+  return { state, located: { ...located, evidence: encodeEvidence(evidenceFor(state, track, MOST_KEPT)) } }
 }
 
-function answerTo(engine: Engine, state: LocateState, window: TagWindow): Located {
-  const known = state.tracks.get(window.tag)
+function answerTo(engine: Engine, state: LocateState, track: Track): Located {
+  const { moment } = engine
+  const { window } = moment
   if (window.sightings.length === 0) {
-    if (known) relax(engine, known, window)
-    return unknown(window, 'not_heard', known && roomOf(engine, known.answer))
+    relax(engine, track, window)
+    return unknown(window, 'not_heard', roomOf(engine, track.answer))
   }
-  const track = known ?? meet(state, engine)
-  state.tracks.delete(window.tag)
-  state.tracks.set(window.tag, track)
-  forgetOne(state)
-  const looked = step(engine, track, { window, alone: state.tracks.size === 1 })
-  return looked ? answer(engine, track, { window, minConfidence: state.minConfidence }) : deaf(engine, track, window)
+  touch(state, track)
+  if (state.tracks.size > state.maxTags && forgetOldest(state)) state.evicted += 1
+  moment.alone = state.tracks.size === 1
+  return step(engine, track) ? answer(engine, track, state.minConfidence) : deaf(engine, track, window)
 }
 
 /** Keeps what was taken and answered for those who ask why. */
 function remember(track: Track, window: TagWindow, located: Located): void {
-  const before = track.last
-  const hasChanged = before !== undefined && before.located.likeliest !== located.likeliest
-  track.last = {
-    window,
-    located,
-    changedMs: hasChanged ? window.atMs : before?.changedMs,
-    changedFrom: hasChanged ? before.located.likeliest : (before?.changedFrom ?? null),
+  const { last } = track
+  if (!last) {
+    track.last = { window, located, changedMs: undefined, changedFrom: null }
+    return
   }
+  if (last.located.likeliest !== located.likeliest) {
+    last.changedMs = window.atMs
+    last.changedFrom = last.located.likeliest
+  }
+  last.window = window
+  last.located = located
 }
 
 function engineFor(map: SiteMap, state: LocateState): Engine {
   if (state.engine?.map === map) return state.engine
   const engine = createEngine(map)
-  if (state.engine) migrate(state.engine, engine, state.tracks)
+  if (state.engine) migrate(state.engine, engine, state)
   state.engine = engine
   return engine
 }
 
-function meet(state: LocateState, engine: Engine): Track {
+function meet(state: LocateState, engine: Engine, tag: TagId): Track {
   state.met += 1
-  return createTrack(engine, state.met)
-}
-
-function forgetOne(state: LocateState): void {
-  const [oldest] = state.tracks.keys()
-  if (state.tracks.size <= state.maxTags || oldest === undefined) return
-  state.tracks.delete(oldest)
-  state.evicted += 1
+  return createTrack(engine, { tag, number: state.met })
 }
 
 function roomOf({ model }: Engine, room: number): RoomId | undefined {
@@ -159,62 +159,48 @@ function deaf(engine: Engine, track: Track, window: TagWindow): Located {
   return unknown(window, engine.heard.all > 0 ? 'receiver_down' : 'not_calibrated', last)
 }
 
-interface Asked {
-  readonly window: TagWindow
-  readonly minConfidence: number
-}
-
-function answer(engine: Engine, track: Track, { window, minConfidence }: Asked): Located {
+function answer(engine: Engine, track: Track, minConfidence: number): Located {
+  const { window } = engine.moment
   const confidence = confidenceIn(engine, track)
   const room = roomOf(engine, track.answer)
   track.told = confidence >= minConfidence * (track.told ? KEPT_SHARE : 1)
   const perMille = Math.round(1000 * Math.min(confidence, 0.999))
   if (room === undefined && track.told) return { ...unknown(window, 'outside', undefined), confidence: perMille }
-  const place = placeIn(engine, track, track.told ? confidence : 0)
-  if (!track.told) {
-    return { ...unknown(window, 'ambiguous', room), likeliestConfidence: room ? perMille : 0, ...place }
-  }
-  return {
+  const found: Located = {
     tag: window.tag,
-    room: room ?? null,
-    reason: isDeafRoom(engine, track.answer) ? 'receiver_down' : 'none',
-    method: track.how ?? window.medium,
-    confidence: perMille,
+    room: (track.told && room) || null,
+    reason: track.told ? reasonIn(engine, track) : 'ambiguous',
+    method: (track.told && track.how) || window.medium,
+    confidence: track.told ? perMille : 0,
     atMs: window.atMs,
     likeliest: room ?? null,
-    likeliestConfidence: perMille,
-    ...place,
+    likeliestConfidence: room ? perMille : 0,
   }
+  return engine.points
+    ? placed(found, track, { points: engine.points, confidence: track.told ? confidence : 0 })
+    : found
+}
+
+function reasonIn({ model }: Engine, { answer: room }: Track): Reason {
+  return model.listening.deaf[room] === 1 ? 'receiver_down' : 'none'
 }
 
 /** In whole centimetres, as the ledger has them. */
-function placeIn(
-  { points }: Engine,
+function placed(
+  located: Located,
   { place, belief, answer: room }: Track,
-  confidence: number,
-): Pick<Located, 'xCm' | 'yCm' | 'accuracyCm'> {
-  const found = points && placeOf(place, { points, belief, room, confidence })
-  if (!found) return {}
+  { points, confidence }: { readonly points: Points; readonly confidence: number },
+): Located {
+  const found = placeOf(place, { points, belief, room, confidence })
+  if (!found) return located
   const { x, y, accuracy } = found
-  return { xCm: Math.round(100 * x), yCm: Math.round(100 * y), accuracyCm: Math.round(100 * accuracy) }
+  return { ...located, xCm: Math.round(100 * x), yCm: Math.round(100 * y), accuracyCm: Math.round(100 * accuracy) }
 }
 
 /** The answer filter is too sure of itself the longer it walks; the power was fitted on surveys and simulated wards. */
 function confidenceIn({ model }: Engine, { belief, motion, answer: own, how }: Track): number {
   const sure = how ? 1 : Math.max(motion.rest, Math.max(0, 1 - model.trust.error / 0.1))
   return confidenceOf(belief, Math.max(0, slotOf(belief, own)), 0.5 + 0.4 * sure)
-}
-
-function isDeafRoom({ model, watch }: Engine, room: number): boolean {
-  const { receiverRoom } = model.layout
-  let own = 0
-  let masked = 0
-  for (let i = 0; i < receiverRoom.length; i++) {
-    if (indexAt(receiverRoom, i) !== room) continue
-    own += 1
-    if (watch.masked[i] === 1) masked += 1
-  }
-  return own > 0 && own === masked
 }
 
 function unknown({ tag, medium, atMs }: TagWindow, reason: Reason, last: RoomId | undefined): Located {

@@ -1,21 +1,26 @@
-import type { TagId } from '@biotrakr/shared'
-
 import type { Engine, Track } from './engine.ts'
 import { createTrack } from './engine.ts'
 import type { Layout } from './layout.ts'
 import { listenTo } from './model.ts'
 import { at, indexAt } from './numbers.ts'
+import { type Recency, touch } from './recency.ts'
 
 const HALF = 0.5
 /** Probability that a tag rests whose room is gone from the map. */
 const FOUND_ANEW = 0.3
 
 /** Takes what is known of tags and receivers over to a new site map, by name; what the new map lacks is dropped. */
-export function migrate(from: Engine, to: Engine, tracks: Map<TagId, Track>): void {
+export function migrate(from: Engine, to: Engine, state: Recency<Track>): void {
   const rooms = renumbered(from.model.layout.rooms, to.model.layout.roomNumber)
   rooms.push(to.model.layout.rooms.length)
   const receivers = renumbered(from.model.layout.receivers, to.model.layout.receiverNumber)
-  for (const [tag, track] of tracks) tracks.set(tag, moved(track, { to, rooms, receivers }))
+  const moving = { to, rooms, receivers }
+  const taken: Track[] = []
+  for (let track = state.oldest; track; track = track.newer) taken.push(moved(track, moving))
+  state.tracks.clear()
+  state.oldest = undefined
+  state.newest = undefined
+  for (const track of taken) touch(state, track)
   moveWatch(from, to, receivers)
 }
 
@@ -30,7 +35,7 @@ interface Moving {
 }
 
 function moved(old: Track, { to, rooms, receivers }: Moving): Track {
-  const track = createTrack(to, old.number)
+  const track = createTrack(to, old)
   const { motion } = track
   const kept = moveBelief(track, old, rooms)
   Object.assign(motion, { ...old.motion, ...movedReceivers(track, old, receivers) })

@@ -3,7 +3,7 @@ import type { SiteMap, Survey, SurveyTrust } from '@biotrakr/shared'
 import { type Cells, cellsOf } from './cells.ts'
 import { depthOf, remaining } from './censored.ts'
 import { type Layout, layoutOf } from './layout.ts'
-import { add, at, clamp } from './numbers.ts'
+import { add, at, clamp, indexAt } from './numbers.ts'
 import { type Passages, passagesOf } from './passages.ts'
 import { emptySpot, type SpotSums } from './spots.ts'
 import { type Sums, sumsFrom } from './sums.ts'
@@ -32,6 +32,8 @@ export interface Table {
   readonly shiftDb: number
   /** Packed cells (quick.ts), made when first needed. */
   quick: Float32Array | undefined
+  /** Chances that one advert is heard, by room, of the receivers that should hear it (receivers.ts); made when needed. */
+  readonly chances: (Float64Array | undefined)[]
 }
 
 /** What tables for other powers need as well. */
@@ -40,6 +42,8 @@ export interface Listening {
   readonly reception: number
   /** 1 = left out, as `listenTo` was told last. */
   readonly masked: Uint8Array
+  /** 1 = a room that has receivers, of which all are left out. */
+  readonly deaf: Uint8Array
 }
 
 /** Everything that the engine takes from a site map, made once per map. Rooms have numbers, the last is "outside". */
@@ -133,7 +137,11 @@ export function buildModel({ layout, sums, spots, trust }: ModelParts): RoomMode
     trust,
     walkingPower: clamp((layout.corridors || trust === UNSURVEYED ? 1 : ALL_WALKED) * trust.second, 0.4, 1.5),
     restingPower: clamp(0.6 * trust.stay, 0.02, 0.4),
-    listening: { reception: receptionOf(layout, cells), masked: new Uint8Array(receivers) },
+    listening: {
+      reception: receptionOf(layout, cells),
+      masked: new Uint8Array(receivers),
+      deaf: new Uint8Array(layout.rooms.length),
+    },
     shifted: new Map(),
     curves: new Map(),
     useful: Uint8Array.from(layout.receivers, (_, i) => usefulness(layout, sums, i)),
@@ -169,6 +177,7 @@ export function emptyTable(rows: number, receivers: number): Table {
     cells: new Float64Array(rows * receivers * CELL.size),
     silence: new Float64Array(MEDIA * rows),
     quick: undefined,
+    chances: [],
   }
 }
 
@@ -263,9 +272,16 @@ function firstBelief(layout: Layout, sums: Sums): Float64Array {
 /** Sums the silence of every row over the receivers that are listened to. Done anew when one falls out or returns. */
 export function listenTo(model: RoomModel, masked: Uint8Array): void {
   model.listening.masked.set(masked)
+  markDeaf(model)
   for (const tables of [model, ...model.shifted.values()]) {
     for (const table of [tables.rooms, tables.spots]) sumSilence(model, table)
   }
+}
+
+function markDeaf({ layout: { receiverRoom }, listening: { masked, deaf } }: RoomModel): void {
+  deaf.fill(0)
+  for (let i = 0; i < receiverRoom.length; i++) if (masked[i] === 1) deaf[indexAt(receiverRoom, i)] = 1
+  for (let i = 0; i < receiverRoom.length; i++) if (masked[i] !== 1) deaf[indexAt(receiverRoom, i)] = 0
 }
 
 export function sumSilence({ layout, useful, listening }: RoomModel, { cells, silence }: Table): void {

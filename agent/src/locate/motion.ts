@@ -1,4 +1,4 @@
-import type { Heard } from './heard.ts'
+import { type Heard, MAX_HEARD } from './heard.ts'
 import type { RoomModel } from './model.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
 
@@ -67,9 +67,22 @@ export function emptyMotion({ layout }: RoomModel): Motion {
   }
 }
 
+/** Where each receiver stands among those heard and those remembered; made once per model, never per step. */
+export interface Found {
+  /** Place among the receivers heard, -1 = not heard; all -1 between steps. */
+  readonly heardAs: Int32Array
+  /** Place in a tag's memory of each receiver heard, by its place among those; -1 = not looked for. */
+  readonly slots: Int32Array
+}
+
+export function emptyFound({ layout }: RoomModel): Found {
+  return { heardAs: new Int32Array(layout.receivers.length).fill(-1), slots: new Int32Array(MAX_HEARD) }
+}
+
 export interface MotionStep {
   readonly model: RoomModel
   readonly heard: Heard
+  readonly found: Found
   readonly masked: Uint8Array
   readonly seconds: number
   /** What the fast filter gives every room but the one answered last. */
@@ -86,6 +99,7 @@ export function feelMotion(motion: Motion, step: MotionStep): void {
     MAX_INTERVAL_SECONDS,
     motion.interval + INTERVAL_GAIN * (Math.min(seconds, MAX_INTERVAL_SECONDS) - motion.interval),
   )
+  lookUp(step)
   const moved = changeEvidence(motion, step) + DISAGREE_WEIGHT * doubtEvidence(motion, doubt, step.model.trust.error)
   const rest = motion.rest * (1 - STARTS) ** seconds + (1 - motion.rest) * (1 - (1 - STOPS) ** seconds)
   const calm = -(inRoom ? CALM_PER_SECOND.inRoom : CALM_PER_SECOND.anywhere) * clamp(seconds, 1, CALM_SECONDS)
@@ -95,16 +109,26 @@ export function feelMotion(motion: Motion, step: MotionStep): void {
   remember(motion, step)
 }
 
-function changeEvidence(motion: Motion, { model, heard, masked }: MotionStep): number {
+/** Of a receiver that stands in a window twice, the first place counts. */
+function lookUp({ heard, found }: MotionStep): void {
+  for (let n = heard.trusted - 1; n >= 0; n--) {
+    found.heardAs[indexAt(heard.receivers, n)] = n
+    found.slots[n] = -1
+  }
+}
+
+function changeEvidence(motion: Motion, step: MotionStep): number {
+  const { model, heard, found } = step
+  const { rounds } = heard
   let moved = 0
   for (let s = 0; s < motion.count; s++) {
     const receiver = indexAt(motion.receivers, s)
-    if (masked[receiver] === 1 || model.useful[receiver] !== 1) continue
-    if (model.layout.medium[receiver] !== heard.medium) continue
-    const n = trustedPlace(heard, receiver)
+    const n = indexAt(found.heardAs, receiver)
+    if (n >= 0) found.slots[n] = s
+    if (!isAsked(step, receiver)) continue
     const general = at(model.heardAnywhere, receiver)
     const own = clamp((at(motion.heard, s) + general) / (motion.rounds + 1), 0.03, 0.97)
-    moved += HEARD_WEIGHT * presenceRatio(clamp(general, 0.1, 0.9), own, { isHeard: n >= 0, rounds: heard.rounds })
+    moved += HEARD_WEIGHT * presenceRatio(clamp(general, 0.1, 0.9), own, { isHeard: n >= 0, rounds })
     const weight = at(motion.weight, s)
     if (n < 0 || weight < ENOUGH_WEIGHT) continue
     const distance = at(heard.dbm, n) - at(motion.sum, s) / weight
@@ -116,9 +140,9 @@ function changeEvidence(motion: Motion, { model, heard, masked }: MotionStep): n
   return moved
 }
 
-function trustedPlace({ receivers, trusted }: Heard, receiver: number): number {
-  for (let n = 0; n < trusted; n++) if (indexAt(receivers, n) === receiver) return n
-  return -1
+function isAsked({ model, heard, masked }: MotionStep, receiver: number): boolean {
+  if (masked[receiver] === 1 || model.useful[receiver] !== 1) return false
+  return model.layout.medium[receiver] === heard.medium
 }
 
 interface Presence {
@@ -126,6 +150,7 @@ interface Presence {
   readonly rounds: number
 }
 
+/** Log of how likely hearing it, or missing it, is of a tag from anywhere, against one that stays. */
 function presenceRatio(general: number, own: number, { isHeard, rounds }: Presence): number {
   // Most windows hold one advert, and then most of the logarithms fall away.
   if (rounds === 1) return Math.log(isHeard ? general / own : (1 - general) / (1 - own))
@@ -156,7 +181,7 @@ function heedBit(motion: Motion, { bit, seconds }: MotionStep): void {
   }
 }
 
-function remember(motion: Motion, { heard, seconds, doubt }: MotionStep): void {
+function remember(motion: Motion, { heard, found, seconds, doubt }: MotionStep): void {
   const pace = paceOf(motion, heard)
   const memory = MEMORY_SECONDS.resting * motion.rest + MEMORY_SECONDS.walking * (1 - motion.rest)
   const decay = Math.exp(-seconds / (memory * pace))
@@ -167,7 +192,10 @@ function remember(motion: Motion, { heard, seconds, doubt }: MotionStep): void {
   }
   motion.rounds = motion.rounds * decay + heard.rounds
   for (let n = 0; n < heard.trusted; n++) {
-    const slot = slotFor(motion, indexAt(heard.receivers, n))
+    const receiver = indexAt(heard.receivers, n)
+    found.heardAs[receiver] = -1
+    const known = indexAt(found.slots, n)
+    const slot = known >= 0 && indexAt(motion.receivers, known) === receiver ? known : slotFor(motion, receiver)
     add(motion.weight, slot, 1)
     add(motion.sum, slot, at(heard.dbm, n))
     add(motion.heard, slot, heard.rounds)

@@ -18,6 +18,8 @@ export interface Points {
   readonly x: Float64Array
   readonly y: Float64Array
   readonly room: Int32Array
+  /** 1 = a room that has such points. */
+  readonly inRoom: Uint8Array
   /** Mean power [point * receivers + receiver]; `UNHEARD_DBM` where the point did not hear the receiver. */
   readonly dbm: Float32Array
   /** Points near each point, itself included: `start[p]` to `start[p + 1]` in `near` and `squared` (metres^2). */
@@ -67,6 +69,7 @@ export function pointsOf(map: SiteMap, layout: Layout): Points | undefined {
     x: Float64Array.from(used, (point) => point.at[0]),
     y: Float64Array.from(used, (point) => point.at[1]),
     room: Int32Array.from(used, (point) => point.room),
+    inRoom: Uint8Array.from(layout.rooms, (_, k) => Number(used.some((point) => point.room === k))),
     dbm,
     ...neighbourhood(used.map(({ at: place, room }) => ({ at: place, floor: floors[room] }))),
     strong: layout.receivers.map((_, i) => strongPoints(dbm, { i, receivers })),

@@ -1,6 +1,7 @@
 import type { SiteMap, TagWindow } from '@biotrakr/shared'
 
 import type { Layout } from './layout.ts'
+import { indexAt } from './numbers.ts'
 
 /** Doorways with antennas on both sides, by numbers. Made once per map. */
 export interface Portals {
@@ -117,6 +118,7 @@ interface Report {
 }
 
 function hearDoor(portals: Portals, layout: Layout, window: TagWindow): Heard | undefined {
+  if (!isAtDoor(portals, layout, window)) return undefined
   const reports = window.sightings.flatMap((sighting) => reportOf(portals, layout, sighting) ?? [])
   // Two doorways at once: the one that hears it best.
   const [best] = reports.toSorted((a, b) => b.dbm - a.dbm)
@@ -136,6 +138,15 @@ function hearDoor(portals: Portals, layout: Layout, window: TagWindow): Heard | 
     heard.peakMs[end] = peakMs
   }
   return heard
+}
+
+/** Most tags are nowhere near a doorway. */
+function isAtDoor({ portal }: Portals, { receiverNumber }: Layout, { sightings }: TagWindow): boolean {
+  for (let s = 0; s < sightings.length; s++) {
+    const i = receiverNumber.get((sightings[s] as TagWindow['sightings'][number]).receiver)
+    if (i !== undefined && indexAt(portal, i) >= 0) return true
+  }
+  return false
 }
 
 function reportOf(portals: Portals, layout: Layout, sighting: TagWindow['sightings'][number]): Report | undefined {

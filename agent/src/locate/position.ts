@@ -60,15 +60,25 @@ export function emptyPlaceScratch({ count }: Points): PlaceScratch {
 export interface PlaceStep {
   readonly points: Points
   readonly scratch: PlaceScratch
+  readonly moment: PlaceMoment
+}
+
+/** What was heard, and since when. */
+interface PlaceMoment {
   readonly heard: Heard
   readonly offset: Readonly<Offset>
+  /** Receivers of the model. */
   readonly receivers: number
   readonly seconds: number
 }
 
 /** Moves the belief on by one window. Costs the points around those that are likely, not the points of the building. */
 export function feelPlace(place: PlaceBelief, step: PlaceStep): void {
-  const { points, scratch, heard } = step
+  const {
+    points,
+    scratch,
+    moment: { heard },
+  } = step
   if (points.count === 0 || heard.trusted === 0) return
   spreadOut(place, step)
   for (let n = 0; n < heard.trusted; n++) {
@@ -90,7 +100,7 @@ function touch(scratch: PlaceScratch, point: number, mass: number): void {
   add(scratch.prior, point, mass)
 }
 
-function spreadOut(place: PlaceBelief, { points, scratch, seconds }: PlaceStep): void {
+function spreadOut(place: PlaceBelief, { points, scratch, moment: { seconds } }: PlaceStep): void {
   for (let t = 0; t < scratch.count; t++) scratch.isTouched[indexAt(scratch.touched, t)] = 0
   scratch.count = 0
   const { squared, secondShare } = points
@@ -106,15 +116,14 @@ function spreadOut(place: PlaceBelief, { points, scratch, seconds }: PlaceStep):
   }
 }
 
-function weigh({ points, scratch, heard, offset, receivers }: PlaceStep): void {
+function weigh({ points, scratch, moment }: PlaceStep): void {
   const { touched, prior, log, count } = scratch
   let total = 0
   let top = Number.NEGATIVE_INFINITY
-  const evidence = { heard, offset, receivers }
   for (let t = 0; t < count; t++) {
     const p = indexAt(touched, t)
     total += at(prior, p)
-    log[t] = TEMPER * sounds(points, p, evidence)
+    log[t] = TEMPER * sounds(points, p, moment)
     top = Math.max(top, at(log, t))
   }
   const even = ANYWHERE / Math.max(1, count)
@@ -126,11 +135,7 @@ function weigh({ points, scratch, heard, offset, receivers }: PlaceStep): void {
 }
 
 /** Log-likelihood of the powers at a point, what the tag's own power is unknown by integrated out. */
-function sounds(
-  { dbm }: Points,
-  point: number,
-  { heard, offset, receivers }: Pick<PlaceStep, 'heard' | 'offset' | 'receivers'>,
-): number {
+function sounds({ dbm }: Points, point: number, { heard, offset, receivers }: PlaceMoment): number {
   let squares = 0
   let sum = 0
   for (let n = 0; n < heard.trusted; n++) {
@@ -184,16 +189,11 @@ export function placeOf(
   { points, belief, room, confidence }: PlaceAsked,
 ): Place | undefined {
   const inside = room >= 0 ? points.rooms[room] : undefined
-  const own = place && place.count > 0 && (room < 0 || hasPoints(points, room)) ? meanPoint(place, points) : undefined
+  const own = place && place.count > 0 && (room < 0 || points.inRoom[room] === 1) ? meanPoint(place, points) : undefined
   const found = own ?? meanRoom(points, belief)
   if (!found || !inside || confidence <= BOUND_ABOVE || inside.outline.length === 0) return found
   const [x, y] = clipToPolygon(inside.outline, [found.x, found.y])
   return { x, y, accuracy: found.accuracy }
-}
-
-function hasPoints({ room, count }: Points, wanted: number): boolean {
-  for (let p = 0; p < count; p++) if (indexAt(room, p) === wanted) return true
-  return false
 }
 
 function meanPoint(place: PlaceBelief, points: Points): Place {

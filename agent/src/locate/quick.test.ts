@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { rowLikelihood } from './emission.ts'
 import { emptyHeard, hear } from './heard.ts'
 import { listenTo, modelOf } from './model.ts'
-import { curveFor } from './quick.ts'
+import { curveFor, emptyQuickHeard, quickLikelihoods } from './quick.ts'
 
 const ROOMS = ['a', 'b', 'c'] as RoomId[]
 const map: SiteMap = {
@@ -35,7 +35,13 @@ describe('the packed tables', () => {
           const offset = { db, variance: 4 }
           const plain = { heard, offset, receivers: ROOMS.length, heardWeight: model.trust.heard }
           const full = rowLikelihood(model.rooms, row, plain)
-          const quick = rowLikelihood(model.rooms, row, { ...plain, curve: curveFor(model.curves, heard.rounds) })
+          const rows = { rooms: Int32Array.of(row), count: 1, logLikelihood: new Float64Array(1) }
+          quickLikelihoods(model.rooms, rows, {
+            ...plain,
+            curve: curveFor(model.curves, heard.rounds),
+            quickHeard: emptyQuickHeard(),
+          })
+          const quick = rows.logLikelihood[0]!
           expect(Math.abs(quick - full)).toBeLessThan(0.02 * sightings.length)
         },
       ),

@@ -1,4 +1,5 @@
 import type { Evidence } from './emission.ts'
+import { MAX_HEARD } from './heard.ts'
 import { CELL, MEDIA, type Table } from './model.ts'
 import { at, clamp, indexAt } from './numbers.ts'
 
@@ -59,29 +60,70 @@ function packed({ cells }: Pick<Table, 'cells'>, weight: number): Float32Array {
   return out
 }
 
-/** What `rowLikelihood` says, from the packed numbers: the same but for rounding and the pieces of the curve. */
-export function quickLikelihood(table: Table, row: number, evidence: Evidence, curve: Curve): number {
-  const { heard, offset, heardWeight } = evidence
+/** Rows of a table to be judged, and where the answers go; room for as many as there can be. */
+export interface Rows {
+  readonly rooms: Int32Array
+  count: number
+  readonly logLikelihood: Float64Array
+}
+
+export function emptyRows(size: number): Rows {
+  return { rooms: new Int32Array(size), count: 0, logLikelihood: new Float64Array(size) }
+}
+
+export interface QuickEvidence extends Evidence {
+  /** For as many adverts as were sent (`curveFor`). */
+  readonly curve: Curve
+  readonly quickHeard: QuickHeard
+}
+
+/** Of what was heard, what is the same for every row; room for as much as there can be. */
+export interface QuickHeard {
+  /** Place of each receiver's cell in a row of packed numbers. */
+  readonly cells: Int32Array
+  /** Power, less the tag's own beyond that of the table, dB. */
+  readonly dbm: Float64Array
+}
+
+export function emptyQuickHeard(): QuickHeard {
+  return { cells: new Int32Array(MAX_HEARD), dbm: new Float64Array(MAX_HEARD) }
+}
+
+/**
+ * What `rowLikelihood` says, from the packed numbers: the same but for rounding and the pieces of the curve. All rows in
+ * one loop, so that nothing is made or passed for each.
+ */
+export function quickLikelihoods(table: Table, { rooms, count, logLikelihood }: Rows, evidence: QuickEvidence): void {
+  const { heard, offset, heardWeight, receivers: width, curve, quickHeard } = evidence
   table.quick ??= packed(table, heardWeight)
-  const { quick } = table
-  const { trusted, receivers, dbm, rounds } = heard
+  const { quick, silence } = table
+  const { trusted, rounds, medium } = heard
+  const { variance } = offset
+  const { cells, dbm } = quickHeard
   const db = offset.db - table.shiftDb
-  const base = row * evidence.receivers
-  let sum = heardWeight * rounds * at(table.silence, MEDIA * row + heard.medium)
-  let z1 = 0
-  let z2 = 0
   for (let n = 0; n < trusted; n++) {
-    const cell = (base + indexAt(receivers, n)) * PACKED
-    const distance = at(dbm, n) - db - (quick[cell] as number)
-    const precision = quick[cell + 1] as number
-    const scaled = distance * precision
-    sum += (quick[cell + 2] as number) - 0.5 * distance * scaled
-    z1 += scaled
-    z2 += precision
-    if (curve !== FLAT) sum += heardWeight * onCurve(curve, quick[cell + 3] as number)
+    cells[n] = PACKED * indexAt(heard.receivers, n)
+    dbm[n] = at(heard.dbm, n) - db
   }
-  const spread = 1 + offset.variance * z2
-  return sum + (offset.variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2
+  for (let c = 0; c < count; c++) {
+    const row = indexAt(rooms, c)
+    const base = row * width * PACKED
+    let sum = heardWeight * rounds * at(silence, MEDIA * row + medium)
+    let z1 = 0
+    let z2 = 0
+    for (let n = 0; n < trusted; n++) {
+      const cell = base + indexAt(cells, n)
+      const distance = at(dbm, n) - (quick[cell] as number)
+      const precision = quick[cell + 1] as number
+      const scaled = distance * precision
+      sum += (quick[cell + 2] as number) - 0.5 * distance * scaled
+      z1 += scaled
+      z2 += precision
+      if (curve !== FLAT) sum += heardWeight * onCurve(curve, quick[cell + 3] as number)
+    }
+    const spread = 1 + variance * z2
+    logLikelihood[c] = sum + (variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2
+  }
 }
 
 function onCurve(curve: Curve, place: number): number {

@@ -3,8 +3,9 @@ import type { ReceiverId } from '@biotrakr/shared'
 import type { Belief } from './belief.ts'
 import type { Heard } from './heard.ts'
 import { relation } from './layout.ts'
-import { CELL, listenTo, type RoomModel } from './model.ts'
+import { CELL, listenTo, type RoomModel, type Table } from './model.ts'
 import { add, at, clamp, indexAt } from './numbers.ts'
+import type { Offset } from './offset.ts'
 import { tablesAt } from './shift.ts'
 
 /** What all tags together say of each receiver: how much it should have heard lately, and how much it did. */
@@ -23,8 +24,8 @@ export interface ReceiverWatch {
   readonly readings: Float64Array
   /** Reported down from elsewhere: such a one is not taken back by counting. */
   readonly down: Uint8Array
-  /** How many were reported down last. */
-  reported: number
+  /** Those reported down last; undefined before the first report. */
+  reported: ReadonlySet<ReceiverId> | undefined
   /** Event time to which the sums are decayed, seconds; NaN before the first window. */
   atSeconds: number
 }
@@ -58,7 +59,7 @@ export function emptyWatch({ layout }: RoomModel): ReceiverWatch {
     masked: new Uint8Array(size),
     readings: new Float64Array(size),
     down: new Uint8Array(size),
-    reported: 0,
+    reported: undefined,
     atSeconds: Number.NaN,
   }
 }
@@ -87,8 +88,8 @@ interface Watching {
   readonly audible: Audible
   readonly belief: Belief
   readonly heard: Heard
-  /** Power of the tag against that of the survey tag, dB: a weak one is heard by fewer receivers. */
-  readonly offsetDb: number
+  /** Power of the tag against that of the survey tag: a weak one is heard by fewer receivers. */
+  readonly offset: Readonly<Offset>
   readonly atSeconds: number
   /** Number of the tag, from 1, and whether it is the only one there is. */
   readonly tag: number
@@ -141,27 +142,59 @@ function decay(watch: ReceiverWatch, atSeconds: number): void {
 
 /** @returns whether a receiver is masked for its silence */
 function expectNear(watch: ReceiverWatch, watching: Watching): boolean {
-  const { model, audible, belief, heard, tag, alone } = watching
-  const { cells } = tablesAt(model, watching.offsetDb).rooms
-  const width = model.layout.receivers.length
+  const { belief, audible } = watching
   let changed = false
   for (let b = 0; b < belief.count; b++) {
-    const room = indexAt(belief.rooms, b)
-    const probability = at(belief.answer, b)
-    const near = room < model.layout.rooms.length && probability >= POSSIBLE ? audible[room] : undefined
-    if (!near) continue
-    for (let n = 0; n < near.length; n++) {
-      const i = indexAt(near, n)
-      if (model.layout.medium[i] !== heard.medium) continue
-      const logMissed = at(cells, (room * width + i) * CELL.size + CELL.logMissed)
-      expectAt(watch, i, { mass: -probability * Math.expm1(heard.rounds * logMissed), tag })
-      if (!isSilent(watch, i, alone)) continue
-      watch.masked[i] = 1
-      watch.readings[i] = 0
-      changed = true
-    }
+    if (at(belief.answer, b) < POSSIBLE) continue
+    const isInside = indexAt(belief.rooms, b) < audible.length
+    if (isInside && expectFrom(watch, watching, b)) changed = true
   }
   return changed
+}
+
+/** @param b place of a room in the belief */
+function expectFrom(watch: ReceiverWatch, watching: Watching, b: number): boolean {
+  const { model, audible, belief, heard, offset, tag, alone } = watching
+  const { medium } = model.layout
+  const room = indexAt(belief.rooms, b)
+  const probability = at(belief.answer, b)
+  const near = audible[room] as Int32Array
+  const table = tablesAt(model, offset.db).rooms
+  const chances = table.chances[room] ?? chancesIn(model, table, { room, near })
+  let changed = false
+  for (let n = 0; n < near.length; n++) {
+    const i = indexAt(near, n)
+    if (medium[i] !== heard.medium) continue
+    const chance = heard.rounds === 1 ? at(chances, n) : chanceOf(model, table, { room, i, rounds: heard.rounds })
+    expectAt(watch, i, { mass: probability * chance, tag })
+    if (!isSilent(watch, i, alone)) continue
+    watch.masked[i] = 1
+    watch.readings[i] = 0
+    changed = true
+  }
+  return changed
+}
+
+interface Cell {
+  readonly room: number
+  readonly i: number
+  readonly rounds: number
+}
+
+/** That so many adverts from a room are not all missed. */
+function chanceOf({ layout }: RoomModel, { cells }: Table, { room, i, rounds }: Cell): number {
+  return -Math.expm1(rounds * at(cells, (room * layout.receivers.length + i) * CELL.size + CELL.logMissed))
+}
+
+/** Of one advert, which is what most windows hold. */
+function chancesIn(
+  model: RoomModel,
+  table: Table,
+  { room, near }: { readonly room: number; readonly near: Int32Array },
+): Float64Array {
+  const made = Float64Array.from(near, (i) => chanceOf(model, table, { room, i, rounds: 1 }))
+  table.chances[room] = made
+  return made
 }
 
 function expectAt(
@@ -184,10 +217,13 @@ function isSilent(watch: ReceiverWatch, i: number, alone: boolean): boolean {
   return at(watch.seen, i) < SILENT_SHARE * expected || at(watch.missed, i) > ENOUGH_MISSED
 }
 
-/** Takes over which receivers are reported down: these are masked at once, and taken back when the report ends. */
+/**
+ * Takes over which receivers are reported down: these are masked at once, and taken back when the report ends.
+ * @param down another set whenever it says anything new
+ */
 export function reportDown(watch: ReceiverWatch, model: RoomModel, down: ReadonlySet<ReceiverId>): void {
-  if (down.size === 0 && watch.reported === 0) return
-  watch.reported = down.size
+  if (watch.reported === down) return
+  watch.reported = down
   let changed = false
   for (let i = 0; i < watch.down.length; i++) {
     const isDown = down.has(model.layout.receivers[i] as ReceiverId) ? 1 : 0

@@ -109,7 +109,8 @@ function takeNames(names: RoomNames, { model: { layout }, heard, window }: Names
     put(names, room)
     taken = true
   }
-  for (const name of window.namedRooms ?? []) {
+  if (!window.namedRooms) return taken
+  for (const name of window.namedRooms) {
     const room = layout.markRoom.get(name) ?? layout.roomNumber.get(name as RoomId)
     if (room === undefined) continue
     put(names, room)
