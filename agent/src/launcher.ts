@@ -2,8 +2,8 @@ import {
   confirmedSlot,
   programOf,
   type ReleasePlaces,
-  type Slot,
   sinceBootMs,
+  type Trial,
   trialAt,
 } from './upkeep/release-slots.ts'
 
@@ -13,6 +13,8 @@ interface LaunchParts {
   readonly words: readonly string[]
   /** Runs a program in this process; settles when it has run. */
   readonly load: (program: string) => Promise<unknown>
+  /** Milliseconds since boot. */
+  readonly nowMs?: () => number
 }
 
 /** How long after its lease a trial may still be confirmed, before it ends itself. */
@@ -22,11 +24,11 @@ const LOOK_MS = 1_000
 const STOP_MS = 25_000
 
 /** `/usr/bin/biotrakr`: runs the release in force, or for a service on trial the one that is tried. */
-export async function launch({ places, words, load }: LaunchParts): Promise<void> {
-  const trial = words[0] === 'run' ? trialAt(places, sinceBootMs()) : undefined
+export async function launch({ places, words, load, nowMs = sinceBootMs }: LaunchParts): Promise<void> {
+  const trial = words[0] === 'run' ? trialAt(places, nowMs()) : undefined
   const slot = trial?.slot ?? confirmedSlot(places)
   if (slot === undefined) throw new Error(`there is no whole release of BioTrakr in ${places.packaged}`)
-  if (trial) endUnlessConfirmed(places, trial)
+  if (trial) endUnlessConfirmed(places, trial, nowMs)
   try {
     await load(programOf(slot))
   } catch (error) {
@@ -40,10 +42,10 @@ export async function launch({ places, words, load }: LaunchParts): Promise<void
 }
 
 /** The updater may have died: then nobody else would notice that this release was never found to be well. */
-function endUnlessConfirmed(places: ReleasePlaces, { slot, untilMs }: { slot: Slot; untilMs: number }): void {
+function endUnlessConfirmed(places: ReleasePlaces, { slot, untilMs }: Trial, nowMs: () => number): void {
   const look = setInterval(() => {
     if (confirmedSlot(places)?.folder === slot.folder) return clearInterval(look)
-    if (sinceBootMs() < untilMs + GRACE_MS) return undefined
+    if (nowMs() < untilMs + GRACE_MS) return undefined
     clearInterval(look)
     process.stderr.write(`biotrakr: nobody confirmed release ${slot.version}; the one before takes over\n`)
     process.kill(process.pid, 'SIGTERM')
