@@ -29,7 +29,7 @@ export function checkConfig(file: string, openSources: (config: AgentConfig) => 
       return undefined
     }
   }
-  const config = attempt(() => readConfig(file))
+  const config = attempt(() => readConfig(file, { needsSite: false }))
   if (!config) return { problems }
   for (const name of secretsOf(config)) attempt(() => readSecret(name))
   for (const name of certificatesOf(config)) attempt(() => readCredential(name))

@@ -26,13 +26,17 @@ const NEXT = 'Correct the file and start again.'
 interface ReadOptions {
   /** False: the site map as it is written, for whoever mends the calibration. */
   readonly withCalibration?: boolean
+  /** False: the centre need not have given a site yet, for what a box does before its first start. */
+  readonly needsSite?: boolean
 }
+
+const NO_SITE: SiteMap = { version: 1, rooms: [], receivers: [], adjacency: [] }
 
 /**
  * Reads the configuration file, the site map it names and the calibration.
  * @throws BioTrakrError CONFIG_UNREADABLE or CONFIG_INVALID, with every problem and its path; CALIBRATION_INVALID
  */
-export function readConfig(file: string, { withCalibration = true }: ReadOptions = {}): AgentConfig {
+export function readConfig(file: string, { withCalibration = true, needsSite = true }: ReadOptions = {}): AgentConfig {
   const base = dirname(resolve(file))
   const config = parseWhole(configSchema, readYaml(file), { origin: file, code: 'CONFIG_INVALID', next: NEXT })
   const at = (name: string) => pathOf(name, base)
@@ -40,8 +44,9 @@ export function readConfig(file: string, { withCalibration = true }: ReadOptions
   const siteMap = config.siteMap && at(config.siteMap)
   const centre = config.centre && { ...config.centre, ...filesOf(config.centre, at) }
   const given = centre && readCachedSite(siteFolder(dataDir), { ...centre, gateway: config.gateway })
-  const siteMapDocument = given?.siteMap ?? (siteMap === undefined ? noSite(file) : readSiteMap(siteMap))
-  refuseUnmapped(config.sources, { file, siteMap: siteMapDocument })
+  const siteMapDocument = given?.siteMap ?? (siteMap === undefined ? NO_SITE : readSiteMap(siteMap))
+  if (siteMapDocument !== NO_SITE) refuseUnmapped(config.sources, { file, siteMap: siteMapDocument })
+  else if (needsSite) noSite(file)
   const { broker, outbox } = config
   const calibration = at(config.calibration ?? `${config.dataDir}/calibration`)
   const current = withCalibration ? openCalibrations(calibration).current() : undefined
@@ -119,7 +124,7 @@ function filesOf<T extends object>(section: T, at: PathOf): Pick<T, Extract<keyo
   return Object.fromEntries(files.map(([key, value]) => [key, at(value)])) as ReturnType<typeof filesOf<T>>
 }
 
-function noSite(file: string): never {
+function noSite(file: string): void {
   throw new BioTrakrError(`${file} names no site map, and the centre has not given one yet`, {
     code: 'SITE_UNKNOWN',
     next: 'Let `biotrakr run` reach the centre once, or name a file in siteMap until then.',

@@ -42,7 +42,9 @@ function check({ config: file, json }: ConfigOptions): number {
   const { config, problems } = checkConfig(file, probe)
   if (json) process.stdout.write(`${JSON.stringify({ ok: problems.length === 0, problems })}\n`)
   else if (config && problems.length === 0) {
-    process.stdout.write(`${file} is right: ${config.sources.length} sources, ${config.tags.length} tags\n`)
+    const { sources, tags, siteMap, siteVersion } = config
+    const site = siteMap === undefined && siteVersion === undefined ? '; the centre has not given a site yet' : ''
+    process.stdout.write(`${file} is right: ${sources.length} sources, ${tags.length} tags${site}\n`)
   } else for (const { text } of problems) process.stdout.write(`${text}\n`)
   return problems.length === 0 ? 0 : 2
 }

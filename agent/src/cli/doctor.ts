@@ -87,7 +87,7 @@ async function examine({ config: file }: DoctorOptions): Promise<readonly Findin
 function configAt(file: string): { readonly config?: AgentConfig; readonly findings: readonly Finding[] } {
   const check = 'configuration'
   try {
-    const config = readConfig(file)
+    const config = readConfig(file, { needsSite: false })
     const meaning = `${file}: ${config.sources.length} sources, ${config.tags.length} tags`
     return { config, findings: [{ check, state: 'ok', meaning }] }
   } catch (error) {

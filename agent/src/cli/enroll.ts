@@ -35,7 +35,7 @@ async function enroll(options: EnrollOptions): Promise<void> {
       next: 'Ask the operator for the address.',
     })
   }
-  const config = readConfig(options.config)
+  const config = readConfig(options.config, { needsSite: false })
   const { gateway, untilMs } = await enrolBox(config, url, await codeOf(options))
   const until = new Date(untilMs).toISOString()
   process.stdout.write(

@@ -55,7 +55,7 @@ async function runUpdate({ config: file, from }: UpdateOptions): Promise<void> {
   }
   // The agent, a user of its own, must be able to read what root lays out.
   process.umask(0o022)
-  const config = readConfig(file)
+  const config = readConfig(file, { needsSite: false })
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
   const places = installedPlaces(PACKAGED)
   openPlaces(places)
