@@ -255,6 +255,39 @@ describe.skipIf(skipWithoutMosquitto)('enrolment (skipped where there is no mosq
 
 const TRIED: Made = { key: '', request: 'x' }
 
+describe.skipIf(skipWithoutMosquitto)('the audit chain (skipped where there is no mosquitto)', () => {
+  it('has who registered a gateway, what a box asked for itself, and who revoked it', async () => {
+    await registerGateway(pool, 'gw-audited' as GatewayId, { ...PLACE, actor: 'operator:anna' })
+    await enrol('gw-audited', await addGateway('gw-audited'))
+    await revokeGateway(pool, 'gw-audited', 'operator:bert')
+    const { rows } = await database.ownerClient.query(
+      `select actor, object, action, coalesce(new ->> 'status', '') as status from audit.event
+       where object in ('site.gateway', 'site.certificate') and (object_id = (select id::text from site.gateway where name = 'gw-audited')
+         or object_id in (select c.serial from site.certificate c join site.gateway g on g.id = c.gateway_id where g.name = 'gw-audited'))
+       order by n`,
+    )
+    expect(rows.map(({ actor, object, action, status }) => [actor, object, action, status])).toEqual([
+      ['operator:anna', 'site.gateway', 'insert', 'pending'],
+      ['service:enrolment', 'site.gateway', 'update', 'active'],
+      ['service:enrolment', 'site.certificate', 'insert', ''],
+      ['operator:bert', 'site.gateway', 'update', 'blocked'],
+      ['operator:bert', 'site.certificate', 'update', ''],
+    ])
+  })
+
+  it('names the login where nobody said who acts, and wants to know it of the API', async () => {
+    await pool.query(`update site.gateway set status = 'retired' where name = 'gw-audited'`)
+    const { rows } = await database.ownerClient.query('select actor from audit.event order by n desc limit 1')
+    expect(rows).toEqual([{ actor: 'login:bt_ca' }])
+    const api = new Pool({ ...database.options('bt_api'), max: 1 })
+    const nobody = api.query(
+      `begin; set local app.org = '1'; set local app.facilities = 'all'; update site.room set name = 'x'`,
+    )
+    await expect(nobody).rejects.toMatchObject({ code: '42501' })
+    await api.end()
+  })
+})
+
 describe.skipIf(skipWithoutMosquitto)('renewal (skipped where there is no mosquitto)', () => {
   it('gives a new certificate for a new key and leaves the present one valid', async () => {
     const first = await enrolled('gw-renew')

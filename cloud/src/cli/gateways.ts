@@ -22,6 +22,7 @@ import {
 } from '../administration.ts'
 import { readConfig } from '../config.ts'
 import { enrollSection } from './enroll.ts'
+import { operatorName } from './tenant-command.ts'
 
 const CODE_MS = 15 * 60_000
 
@@ -88,14 +89,14 @@ export async function addGateway(name: string, options: AddOptions): Promise<voi
 export async function revokeGateways(names: readonly string[], { config, json }: Common): Promise<void> {
   await asAuthority(config, async (pool) => {
     for (const name of names) {
-      if (!(await revokeGateway(pool, name))) throw unknownGateway(name)
+      if (!(await revokeGateway(pool, name, operatorName()))) throw unknownGateway(name)
       process.stdout.write(json ? `${JSON.stringify({ gateway: name, revoked: true })}\n` : `${name} is revoked\n`)
     }
   })
 }
 
 async function register(pool: Pool, name: GatewayId, place: { readonly org: string; readonly facility: string }) {
-  if (await registerGateway(pool, name, place)) return
+  if (await registerGateway(pool, name, { ...place, actor: operatorName() })) return
   throw new BioTrakrError(`${name} cannot be a gateway of ${place.org}/${place.facility}`, {
     code: 'NOT_FOUND',
     next: 'Check both names against `biotrakr-cloud site import`; a name in use elsewhere cannot be used again.',

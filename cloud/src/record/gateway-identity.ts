@@ -36,6 +36,8 @@ interface Renewal {
   readonly nowMs: number
 }
 
+/** For the audit chain: what boxes ask for themselves. */
+const SERVICE = 'service:enrolment'
 /** Until when an expired certificate may still be renewed. */
 const LATE_RENEWAL_MS = 30 * 86_400_000
 /** A box that asks again and again is broken; so many certificates at once are more than any fault of the network needs. */
@@ -43,20 +45,35 @@ const MAX_VALID = 8
 /** Codes of one gateway that are compared with a secret: the newest. */
 const MAX_CODES = 16
 
+interface Registration {
+  readonly org: string
+  readonly facility: string
+  /** For the audit chain; otherwise it names the login. */
+  readonly actor?: string
+}
+
 /** @returns undefined where there is no such organisation or facility */
-export async function registerGateway(
+export function registerGateway(
   pool: Pool,
   name: GatewayId,
-  place: { readonly org: string; readonly facility: string },
+  place: Registration,
 ): Promise<'added' | 'present' | undefined> {
-  const added = await pool.query(
+  return inTransaction(pool, (client) => register(client, name, place), place.actor)
+}
+
+async function register(
+  client: ClientBase,
+  name: GatewayId,
+  place: Registration,
+): Promise<'added' | 'present' | undefined> {
+  const added = await client.query(
     `insert into site.gateway (org_id, facility_id, name, status)
      select o.id, f.id, $1, 'pending' from iam.org o join site.facility f on f.org_id = o.id
      where o.slug = $2 and f.code = $3 on conflict (name) do nothing`,
     [name, place.org, place.facility],
   )
   if (added.rowCount === 1) return 'added'
-  const present = await pool.query(
+  const present = await client.query(
     `select from site.gateway g join iam.org o on o.id = g.org_id join site.facility f on f.id = g.facility_id
      where g.name = $1 and o.slug = $2 and f.code = $3`,
     [name, place.org, place.facility],
@@ -88,17 +105,21 @@ export function enrol(
   sign: () => Promise<SignedCertificate>,
   nowMs: number,
 ): Promise<Enrolled<EnrolRefusal>> {
-  return inTransaction(pool, async (client) => {
-    const found = await lockGateway(client, claim.gateway)
-    const code = found && (await findCode(client, found.id, claim.secret))
-    if (!found || !code) return { ok: false, code: 'CODE_INVALID' }
-    if (code.used_at !== null) return { ok: false, code: 'CODE_USED' }
-    if (code.expires_at.getTime() <= nowMs) return { ok: false, code: 'CODE_EXPIRED' }
-    await client.query('update site.enrolment_code set used_at = now() where id = $1', [code.id])
-    await revokeCertificates(client, found.id)
-    await client.query(`update site.gateway set status = 'active', updated_at = now() where id = $1`, [found.id])
-    return { ok: true, certificate: await record(client, found, await sign()) }
-  })
+  return inTransaction(
+    pool,
+    async (client) => {
+      const found = await lockGateway(client, claim.gateway)
+      const code = found && (await findCode(client, found.id, claim.secret))
+      if (!found || !code) return { ok: false, code: 'CODE_INVALID' }
+      if (code.used_at !== null) return { ok: false, code: 'CODE_USED' }
+      if (code.expires_at.getTime() <= nowMs) return { ok: false, code: 'CODE_EXPIRED' }
+      await client.query('update site.enrolment_code set used_at = now() where id = $1', [code.id])
+      await revokeCertificates(client, found.id)
+      await client.query(`update site.gateway set status = 'active', updated_at = now() where id = $1`, [found.id])
+      return { ok: true, certificate: await record(client, found, await sign()) }
+    },
+    SERVICE,
+  )
 }
 
 /** The certificate before stays valid: the box keeps it until it has been let in with the new one. */
@@ -107,13 +128,17 @@ export function renew(
   renewal: Renewal,
   sign: () => Promise<SignedCertificate>,
 ): Promise<Enrolled<RenewRefusal>> {
-  return inTransaction(pool, async (client) => {
-    const found = await lockGateway(client, renewal.gateway)
-    if (!found) return { ok: false, code: 'CERTIFICATE_UNKNOWN' }
-    const code = await renewRefusal(client, found, renewal)
-    if (code) return { ok: false, code }
-    return { ok: true, certificate: await record(client, found, await sign()) }
-  })
+  return inTransaction(
+    pool,
+    async (client) => {
+      const found = await lockGateway(client, renewal.gateway)
+      if (!found) return { ok: false, code: 'CERTIFICATE_UNKNOWN' }
+      const code = await renewRefusal(client, found, renewal)
+      if (code) return { ok: false, code }
+      return { ok: true, certificate: await record(client, found, await sign()) }
+    },
+    SERVICE,
+  )
 }
 
 async function renewRefusal(
@@ -141,16 +166,21 @@ async function renewRefusal(
   return known.rowCount === 1 ? undefined : 'STORE_MISMATCH'
 }
 
-/** Bars the gateway and revokes what it has. @returns false where there is no such gateway */
-export function revokeGateway(pool: Pool, name: string): Promise<boolean> {
-  return inTransaction(pool, async (client) => {
+/**
+ * Bars the gateway and revokes what it has.
+ * @param actor for the audit chain; otherwise it names the login
+ * @returns false where there is no such gateway
+ */
+export function revokeGateway(pool: Pool, name: string, actor?: string): Promise<boolean> {
+  const work = async (client: ClientBase) => {
     const found = await lockGateway(client, name)
     if (!found) return false
     await client.query(`update site.gateway set status = 'blocked', updated_at = now() where id = $1`, [found.id])
     await revokeCertificates(client, found.id)
     await withdrawCodes(client, found.id)
     return true
-  })
+  }
+  return inTransaction(pool, work, actor)
 }
 
 export interface RevokedCertificate {
@@ -243,10 +273,12 @@ function digestOf(secret: Uint8Array): Buffer {
   return createHash('sha256').update('biotrakr enrolment code').update(secret).digest()
 }
 
-async function inTransaction<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: Pool, work: (client: ClientBase) => Promise<T>, actor = ''): Promise<T> {
   const client = await pool.connect()
   try {
     await client.query('begin')
+    // The tenant of a change is that of its row: one login serves them all.
+    await client.query(`select set_config('app.actor', $1, true)`, [actor])
     const result = await work(client)
     await client.query('commit')
     return result

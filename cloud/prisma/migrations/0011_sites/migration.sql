@@ -245,6 +245,9 @@ end
 $$;
 create trigger audited after insert or update or delete on site.zone_room
   for each row execute function audit.record_change('zone_id');
+-- Those that ended long ago are taken away unrecorded.
+create trigger audited after insert or update on site.certificate
+  for each row execute function audit.record_change('serial');
 create trigger audited after insert on site.map_version
   for each row execute function audit.record_change('id', 'document');
 
