@@ -151,6 +151,27 @@ describe("people's data", () => {
     expect(count?.['indexes']).toBe(count?.['n'])
   })
 
+  it('is held by row security in every table, and the database is asked by an index', async () => {
+    const { api, orgs } = hospital
+    const tables = ['person_key', 'patient', 'staff', 'consent', 'encounter', 'bed_stay', 'round', 'round_plan']
+    for (const table of ['iam.data_key', ...tables.map((name) => `care.${name}`)]) {
+      const foreign = await api((client) => client.query(`select org_id from ${table} where org_id = $1`, [orgs[0]]), {
+        org: orgs[1],
+      })
+      expect(foreign.rowCount).toBe(0)
+    }
+    const plan = await api(async (client) => {
+      await client.query('set local enable_seqscan = off')
+      const { rows } = await client.query({
+        text: `explain select id from care.patient where org_id = (select iam.current_org()) and number_index = '\\x00'`,
+        rowMode: 'array',
+      })
+      return rows.join('\n')
+    })
+    expect(plan).toMatch(/Index Scan using patient_org_id_number_index_key/)
+    expect(plan).toMatch(/Index Cond: .*number_index/)
+  })
+
   it('stands nowhere in the database in clear text', async () => {
     const tables = await hospital.all(
       `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
