@@ -3,12 +3,14 @@ import { cpus } from 'node:os'
 import Table from 'cli-table3'
 
 import { benchAgentMemory } from './agent-memory.ts'
+import { benchAssets } from './assets.ts'
 import { benchBle } from './ble.ts'
 import { benchBleEmergency } from './ble-emergency.ts'
 import { benchBleLoad } from './ble-load.ts'
 import { benchCatchUp, benchCatchUpFull } from './catch-up.ts'
 import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
+import { benchHistory } from './history.ts'
 import { benchIngest } from './ingest.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchLocateCost } from './locate-cost.ts'
@@ -20,8 +22,8 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate and wards.
-Without a name all but wards, full-store, catch-up and full-catch-up, which take many minutes.
+Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, history and wards.
+Without a name all but wards, full-store, catch-up, full-catch-up and history, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -39,15 +41,17 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   'ble-load': benchBleLoad,
   locate: benchLocateCost,
   wards: benchWards,
+  assets: benchAssets,
   'ble-emergency': benchBleEmergency,
   'catch-up': benchCatchUp,
   'full-catch-up': benchCatchUpFull,
+  history: benchHistory,
 }
 
 /** What follows is the id of a profile. */
 const ONE_PROFILE = 'rfid:'
 
-const ONLY_BY_NAME = new Set(['wards', 'full-store', 'catch-up', 'full-catch-up'])
+const ONLY_BY_NAME = new Set(['wards', 'full-store', 'catch-up', 'full-catch-up', 'history'])
 
 const words = process.argv.slice(2)
 const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))

@@ -358,7 +358,7 @@ begin
   perform pg_advisory_xact_lock('asset.search_word'::regclass::oid::integer, org);
   with found as (
     select word, count(*)::integer as n
-      from asset.asset a, regexp_split_to_table(a.search, '[\s,;:/()\[\]_+.-]+') as word
+      from asset.asset a, unnest(string_to_array(translate(a.search, ',;:/()[]_+.-', '            '), ' ')) as word
       where a.org_id = org and a.deleted_at is null and length(word) between 3 and 60 and word !~ '[0-9]'
       group by word
   ), gone as (
@@ -382,7 +382,7 @@ set local role none;
 set local role bt_search;
 
 -- What every search adds: the tenant, the facilities that the caller reaches, and what was asked for.
-create function asset.search_clause(filter jsonb) returns text
+create function asset.search_scope(filter jsonb) returns text
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   clause text := format('a.org_id = %s and a.deleted_at is null', iam.current_org());
@@ -427,9 +427,36 @@ create function asset.search_correction(wrong text) returns text
     limit 1
 $$;
 
+-- Ids of what a clause holds, best first, by an expression that is the lower the better, and then by tag. Ranking reads
+-- every row, so of more than 2,000 the first by tag are taken, and the ones whose tag is just what was typed.
+create function asset.search_ids(clause text, worth text, tags text[], max_rows integer) returns uuid[]
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  ids uuid[];
+  n integer;
+begin
+  execute format(
+    'select array_agg(c.id order by c.worth, c.asset_tag), count(*) from (
+       select a.id, a.asset_tag, %s as worth from asset.asset a where %s limit 2001) as c', worth, clause) into ids, n;
+  if n > 2000 then
+    execute format(
+      'select array_agg(c.id order by c.worth, c.asset_tag) from (
+         (select a.id, a.asset_tag, %1$s as worth from asset.asset a where %2$s order by a.asset_tag limit %3$s)
+         union select a.id, a.asset_tag, %1$s from asset.asset a where %2$s and a.asset_tag = any (%4$L)) as c',
+      worth, clause, max_rows, tags) into ids;
+  end if;
+  return ids[1:max_rows];
+end
+$$;
+
+create function asset.search_clause(words text[]) returns text
+  language sql immutable parallel safe strict set search_path = pg_catalog, pg_temp
+  -- A clause for each word, written out: the index takes no LIKE ALL (array).
+  return (select string_agg(format('a.search like %L', asset.search_pattern(word)), ' and ') from unnest(words) as word);
+
 -- Live assets whose tag, name, maker, model, serial or code holds every word of `q` (the first six), best first: the one
--- whose tag, serial or code is just that, then tags that begin so, then names. Fewer than three hits are followed by those
--- of the words that were probably meant; `corrected` says which these are.
+-- whose tag is just that, then where the words stand whole, then where the tag begins so, then where a word does. Fewer
+-- than three hits are followed by those of the words that were probably meant; `corrected` says which these are.
 create function asset.search(q text, filter jsonb, max_rows integer)
   returns table (id uuid, place integer, corrected text)
   language plpgsql stable security definer rows 50 set search_path = pg_catalog, pg_temp as $$
@@ -437,9 +464,10 @@ declare
   words text[];
   meant text[];
   folded text := btrim(asset.fold(left(q, 200)));
+  most integer := least(max_rows, 200);
   scope text;
-  clause text;
-  hits integer;
+  hits uuid[];
+  found_so_far integer;
 begin
   if iam.current_org() is null or not iam.has_facilities() then
     return;
@@ -447,23 +475,17 @@ begin
   words := (select array_agg(word order by n) from (
     select word, n from regexp_split_to_table(folded, '\s+') with ordinality as t (word, n)
       where word <> '' order by n limit 6) as first);
-  if words is null or max_rows < 1 then
+  if words is null or most < 1 then
     return;
   end if;
-  scope := asset.search_clause(filter);
-  -- A clause for each word, written out: the index takes no LIKE ALL (array).
-  select string_agg(format('a.search like %L', asset.search_pattern(word)), ' and ') into clause from unnest(words) as word;
-  return query execute format(
-    'select f.id, row_number() over (order by f.worth, f.asset_tag)::integer, null::text from (
-       select a.id, a.asset_tag, case
-         when lower(a.asset_tag) = %1$L or lower(a.serial_no) = %1$L or lower(a.barcode) = %1$L then 0
-         when starts_with(a.search, %2$L) then 1
-         when position(%3$L in asset.fold(a.name)) > 0 then 2
-         else 3 end as worth
-       from asset.asset a where %4$s and %5$s order by worth, a.asset_tag limit %6$s) as f',
-    folded, ' ' || folded, words[1], scope, clause, least(max_rows, 200));
-  get diagnostics hits = row_count;
-  if hits >= least(3, max_rows) then
+  scope := asset.search_scope(filter) || ' and ';
+  hits := asset.search_ids(scope || asset.search_clause(words), format(
+    'case when starts_with(a.search, %1$L) then 0 when position(%1$L in a.search || '' '') > 0 then 1
+       when starts_with(a.search, %2$L) then 2 when position(%3$L in a.search) > 0 then 3 else 4 end',
+    ' ' || folded || ' ', ' ' || folded, ' ' || words[1]), array[q, upper(q), lower(q)], most);
+  found_so_far := coalesce(cardinality(hits), 0);
+  return query select hit, n::integer, null::text from unnest(hits) with ordinality as t (hit, n);
+  if found_so_far >= least(3, most) then
     return;
   end if;
   meant := (select array_agg(coalesce(
@@ -473,11 +495,10 @@ begin
   if meant = words then
     return;
   end if;
-  select string_agg(format('a.search like %L', asset.search_pattern(word)), ' and ') into folded from unnest(meant) as word;
-  return query execute format(
-    'select f.id, %1$s + row_number() over (order by f.asset_tag)::integer, %2$L from (
-       select a.id, a.asset_tag from asset.asset a where %3$s and not (%4$s) and %5$s order by a.asset_tag limit %6$s) as f',
-    hits, array_to_string(meant, ' '), scope, clause, folded, least(max_rows, 200) - hits);
+  hits := asset.search_ids(format('%s%s and not (%s)', scope, asset.search_clause(meant), asset.search_clause(words)),
+    '0', '{}', most - found_so_far);
+  return query select hit, found_so_far + n::integer, array_to_string(meant, ' ')
+    from unnest(hits) with ordinality as t (hit, n);
 end
 $$;
 
@@ -489,15 +510,15 @@ begin
   if iam.current_org() is null or not iam.has_facilities() or jsonb_typeof(wanted) <> 'object' or max_rows < 1 then
     return;
   end if;
-  return query execute format(
-    'select f.id, row_number() over (order by f.asset_tag)::integer from (
-       select a.id, a.asset_tag from asset.asset a where %s and a.attrs @> %L::jsonb order by a.asset_tag limit %s) as f',
-    asset.search_clause(filter), wanted, least(max_rows, 200));
+  return query select hit, n::integer from unnest(asset.search_ids(
+    format('%s and a.attrs @> %L::jsonb', asset.search_scope(filter), wanted), '0', '{}', least(max_rows, 200)))
+    with ordinality as t (hit, n);
 end
 $$;
 
 revoke execute on function asset.search(text, jsonb, integer), asset.search_by_attrs(jsonb, jsonb, integer),
-  asset.search_clause(jsonb), asset.search_pattern(text), asset.search_correction(text) from public;
+  asset.search_scope(jsonb), asset.search_clause(text[]), asset.search_ids(text, text, text[], integer),
+  asset.search_pattern(text), asset.search_correction(text) from public;
 grant execute on function asset.search(text, jsonb, integer), asset.search_by_attrs(jsonb, jsonb, integer) to bt_api;
 
 set local role none;
