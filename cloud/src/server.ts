@@ -9,7 +9,7 @@ import { serviceFlows } from './assets/service-flows.ts'
 import { createHistoryDesk } from './history/history-desk.ts'
 import type { PeopleDesk } from './people.ts'
 import type { StoredPosition } from './report/places.ts'
-import { createReport, type Overview, type Report } from './report/report.ts'
+import { createReport, type Overview } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
 import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
 import { type ApiParts, addApi } from './serve/api.ts'
@@ -18,7 +18,7 @@ import { type Board, type BoardSource, createBoard } from './serve/board.ts'
 import { type Callers, createCallers } from './serve/callers.ts'
 import { addFlowRoutes } from './serve/flow-routes.ts'
 import { createGuard, type Guard } from './serve/guard.ts'
-import { createHealth, type DatabaseFacts } from './serve/health.ts'
+import { createHealth } from './serve/health.ts'
 import { addHistoryRoutes } from './serve/history-routes.ts'
 import { createIdentify, type Identify } from './serve/identity.ts'
 import { createLiveFeed, type FeedBroker, type FeedListener, type LiveFeed } from './serve/live-feed.ts'
@@ -33,12 +33,12 @@ import { addSiteRoutes } from './serve/site-routes.ts'
 import { addSites } from './serve/sites.ts'
 import { createStreamHub, type StreamHub } from './serve/stream.ts'
 import { createWebServer, listen, type WebServerOptions } from './serve/web-server.ts'
+import { probeDatabase } from './server-probe.ts'
 import { type SiteShelf, siteToken } from './site-shelf.ts'
 import { siteDesk } from './sites/site-desk.ts'
 import { slowLog } from './slow-log.ts'
 import { createScopedDatabase } from './tenancy/scope.ts'
 import { createPool, type DatabaseOptions, databaseError } from './upkeep/connection.ts'
-import { migrationStatus } from './upkeep/migrate.ts'
 import { refuseUnsafeRole } from './upkeep/privileges.ts'
 import { softwareVersion } from './version.ts'
 
@@ -142,7 +142,7 @@ async function serveTenant(pool: Pool, tenant: Tenant, options: ServerOptions): 
     clock,
     software: softwareVersion,
     org: tenant.slug,
-    probe: () => probe(pool, report),
+    probe: () => probeDatabase(pool, report),
     broker: feed.status,
     newestMs: board.newestMs,
     tags: board.tags,
@@ -301,19 +301,6 @@ function sourceOf({ gateways, rooms, tags, positions }: Overview): BoardSource {
 
 function placeOf(position: StoredPosition): BoardSource['places'][number] {
   return { ...position, room: position.room?.code ?? null, lastRoom: position.lastRoom?.code ?? null }
-}
-
-async function probe(pool: Pool, report: Report): Promise<DatabaseFacts> {
-  const edition = await report.edition()
-  const client = await pool.connect()
-  try {
-    const states = new Set((await migrationStatus(client)).map(({ state }) => state))
-    const migrations = states.has('pending') ? 'behind' : states.size > 1 ? 'different' : 'current'
-    const { mode, server, extension } = edition ?? { mode: 'unknown', server: 'unknown', extension: null }
-    return { mode, server, extension, migrations }
-  } finally {
-    client.release()
-  }
 }
 
 function shortToken(): BioTrakrError {

@@ -56,7 +56,7 @@ async function runBackup({ config: file, json }: BackupCommand): Promise<void> {
   try {
     const made = await makeBackup(options)
     const said = `${basename(made.file)}, ${(made.bytes / MIB).toFixed(1)} MiB, ${made.rows} rows`
-    await noteBackup(database, { job: 'backup', ok: true, said, rows: made.rows })
+    await noteBackup(database, { job: 'backup', ok: true, said, rows: made.rows, oldestKeptAt: made.oldestKeptAt })
     const removed = made.removed.length > 0 ? `; ${made.removed.length} old ones removed` : ''
     process.stdout.write(json ? `${JSON.stringify(made)}\n` : `${said}${removed}\n`)
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { GatewayId, RoomId, TagId } from '@biotrakr/shared'
 import type { ClientBase } from 'pg'
 
+import { type CareFacts, readCareFacts } from './facts.ts'
 import {
   type NamedRoom,
   POSITION_COLUMNS,
@@ -54,6 +55,8 @@ export interface Report {
   /** @param maxTags the first so many tags, in the order of registration, and their positions */
   overview(maxTags: number): Promise<Overview>
   /** How this database keeps history, as the migrations left it. */
+  /** What health says of this tenant's data and of the care that the database gets. */
+  care(): Promise<CareFacts>
   edition(): Promise<{ readonly mode: string; readonly server: string; readonly extension: string | null } | undefined>
 }
 
@@ -62,6 +65,7 @@ export function createReport(reader: TenantReader): Report {
     tags: ({ limit, after }) => reader.read((client) => readTags(client, limit, after)),
     rooms: ({ limit, after }) => reader.read((client) => readRooms(client, limit, after)),
     tag: (identity) => reader.read((client) => readTag(client, identity)),
+    care: () => reader.read(readCareFacts),
     overview: (maxTags) => reader.read((client) => readOverview(client, maxTags)),
     edition: () =>
       reader.read(async (client) => {

@@ -9,6 +9,23 @@ export interface DatabaseFacts {
   readonly extension: string | null
   /** Whether its schema is the one this program was made for. */
   readonly migrations: 'current' | 'behind' | 'different'
+  /** Servers that follow this one, and whether it follows another itself. */
+  readonly replicas: number
+  readonly isReplica: boolean
+  /** ISO 8601, UTC. */
+  readonly backups: {
+    readonly newestAt: string | null
+    readonly oldestAt: string | null
+    readonly drilledAt: string | null
+  }
+  /** Scheduled work whose last run failed. */
+  readonly failedJobs: readonly string[]
+}
+
+export interface DataFacts {
+  /** Assets that are not deleted, and when one of all was last changed (ISO 8601). */
+  readonly assets: number
+  readonly assetsChangedAt: string | null
 }
 
 interface HealthParts {
@@ -16,7 +33,7 @@ interface HealthParts {
   readonly software: string
   readonly org: string
   /** Asks the database now. */
-  readonly probe: () => Promise<DatabaseFacts>
+  readonly probe: () => Promise<DatabaseFacts & DataFacts>
   readonly broker: () => { readonly state: string; readonly lastError: string | undefined }
   readonly newestMs: () => number | undefined
   readonly tags: () => number
@@ -35,6 +52,8 @@ export interface HealthDocument {
   /** Event time of the newest position against the clock; null before the first. */
   readonly newestFixAgeMs: number | null
   readonly tags: number
+  readonly assets: number | null
+  readonly assetsChangedAt: string | null
   readonly viewers: number
 }
 
@@ -67,12 +86,19 @@ async function examine(parts: HealthParts): Promise<HealthDocument> {
     status: ok ? (whole ? 'ok' : 'degraded') : 'down',
     software,
     org,
-    database: facts ? { reachable: true, ...facts } : { reachable: false },
+    database: facts ? databasePart(facts) : { reachable: false },
     broker: { connected: state === 'up', error: lastError ?? null },
     newestFixAgeMs: newest === undefined ? null : Math.max(0, clock.wallMs() - newest),
     tags: tags(),
+    assets: facts?.assets ?? null,
+    assetsChangedAt: facts?.assetsChangedAt ?? null,
     viewers: viewers(),
   }
+}
+
+function databasePart(facts: DatabaseFacts & DataFacts): HealthDocument['database'] {
+  const { assets: _assets, assetsChangedAt: _changed, ...database } = facts
+  return { reachable: true, ...database }
 }
 
 function withinTime<T>(clock: Clock, work: Promise<T>): Promise<T> {

@@ -55,7 +55,9 @@ describe('the file of a backup', () => {
   }
   const read = async (path: string, key: Uint8Array = KEY): Promise<Buffer> => {
     const parts: Buffer[] = []
-    for await (const part of (await openBackup(path, key)).dump) parts.push(part)
+    const { manifest, dump } = await openBackup(path, key)
+    expect(manifest).toBe('{"a":1}')
+    for await (const part of dump) parts.push(part)
     return Buffer.concat(parts)
   }
 
@@ -64,12 +66,11 @@ describe('the file of a backup', () => {
       fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 9 }), async (parts) => {
         const { path } = await write(parts)
         expect(await read(path)).toEqual(Buffer.concat(parts))
-        expect((await openBackup(path, KEY)).manifest).toBe('{"a":1}')
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     )
     const large = [new Uint8Array(2_500_000).fill(1), new Uint8Array(1_048_576).fill(2)]
-    expect(await read((await write(large)).path)).toEqual(Buffer.concat(large))
+    expect((await read((await write(large)).path)).equals(Buffer.concat(large))).toBe(true)
   })
 
   it('shows every changed byte, every missing end and every addition', async () => {

@@ -42,6 +42,8 @@ export interface BackupMade {
   readonly rows: number
   /** Older files that were removed. */
   readonly removed: readonly string[]
+  /** When the oldest one that is kept was made (ISO 8601). */
+  readonly oldestKeptAt: string | undefined
 }
 
 export interface ListedBackup extends BackupHeader {
@@ -76,24 +78,34 @@ export async function makeBackup(options: BackupOptions): Promise<BackupMade> {
     renameSync(temporary, file)
     syncFolder(folder)
     const rows = Object.values(facts.tables).reduce((sum, table) => sum + Number(table.rows), 0)
-    return { file, bytes: statSync(file).size, rows, removed: await removeOld(options, clock.wallMs()) }
+    const removed = await removeOld(options, clock.wallMs())
+    const oldestKeptAt = (await listBackups(folder)).at(-1)?.createdAt
+    return { file, bytes: statSync(file).size, rows, removed, oldestKeptAt }
   } finally {
     rmSync(temporary, { force: true })
     await client.end()
   }
 }
 
+interface Note {
+  readonly job: 'backup' | 'restore-drill'
+  readonly ok: boolean
+  readonly said: string
+  readonly rows: number | null
+  /** When the oldest backup that is kept was made (ISO 8601). */
+  readonly oldestKeptAt?: string | undefined
+}
+
 /** Leaves a row for health and the doctor. */
-export async function noteBackup(
-  database: DatabaseOptions,
-  { job, ok, said, rows }: { readonly job: 'backup' | 'restore-drill'; ok: boolean; said: string; rows: number | null },
-): Promise<void> {
+export async function noteBackup(database: DatabaseOptions, note: Note): Promise<void> {
+  const { job, ok, said, rows, oldestKeptAt = null } = note
   const client = await connectClient(database)
   try {
     await client.query('begin read write')
     await client.query(
-      'insert into rtls.job_run (job, ended_at, ok, rows, said) values ($1, now(), $2, $3, left($4, 4000))',
-      [job, ok, rows, said],
+      `insert into rtls.job_run (job, ended_at, ok, rows, said, detail)
+       values ($1, now(), $2, $3, left($4, 4000), $5::jsonb)`,
+      [job, ok, rows, said, JSON.stringify({ oldestKeptAt })],
     )
     await client.query('commit')
   } finally {

@@ -36,6 +36,8 @@ create table rtls.job_run (
   ok boolean,
   rows bigint check (rows >= 0),
   said text check (length(said) <= 4000),
+  -- For programs, for example which backups there are.
+  detail jsonb,
   check (ended_at is not null or ok is null)
 );
 create index job_run_newest on rtls.job_run (job, started_at desc);
