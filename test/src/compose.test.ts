@@ -134,7 +134,7 @@ describe('biotrakr-cloud init', () => {
 
   it('makes each secret for itself, long, and readable by its owner only', () => {
     const secrets = readdirSync(written('secrets')).map((name) => readFileSync(written('secrets', name), 'utf8').trim())
-    expect(new Set(secrets).size).toBe(6)
+    expect(new Set(secrets).size).toBe(7)
     for (const secret of secrets) expect(secret).toMatch(/^[0-9a-f]{64}$/)
     const keys = [
       'pki/serve.key',

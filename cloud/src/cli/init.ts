@@ -23,6 +23,7 @@ const SECRETS = [
   'bt_ca-password',
   'serve-token',
   'grafana-password',
+  'master-key',
 ]
 const DAY_MS = 86_400_000
 const PAIR_DAYS = 397
@@ -149,6 +150,7 @@ function configs(org: string): Readonly<Record<string, object>> {
         sitesFolder: '/etc/biotrakr/sites',
         releasesFolder: '/etc/biotrakr-releases',
       },
+      keys: { masterKeyFile: '/run/secrets/master-key' },
     },
     publish: {
       database: database('bt_api', 'bt_api'),
