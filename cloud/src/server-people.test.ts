@@ -197,6 +197,16 @@ describe('people at the command line', () => {
     expect((await people('staff', 'erase', id, '--reason', 'asked for')).out).toBe(`${id} is erased\n`)
   })
 
+  it('have rounds planned for them, listed, and ended', async () => {
+    const where = ['--facility', '4-east']
+    const wish = ['--zone', 'ward', '--group', 'nurse', '--every', '60', '--presence', '60']
+    const id = (await people('rounds', 'plan', 'Days', ...where, ...wish)).out.trim()
+    expect((await people('rounds', 'plans')).out).toContain(`${id}  4-east/ward  Days  nurse every 60 min\n`)
+    expect((await people('rounds', 'end', id)).code).toBe(0)
+    const window = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-02T00:00:00Z']
+    expect(await people('rounds', 'list', ...where, ...window)).toMatchObject({ code: 0, out: '' })
+  })
+
   it('say nothing of a file that cannot be read as an identity', async () => {
     const wrong = await people('patients', 'add', '--identity', write('wrong.json', `{ "name": ${NAME}`))
     expect(wrong.code).toBe(2)

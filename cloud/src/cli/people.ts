@@ -15,7 +15,7 @@ import {
 } from '../people.ts'
 import { systemClock } from '../system-clock.ts'
 import { vaultFor } from './keys.ts'
-import { type Common, commandOf, print } from './options.ts'
+import { type Common, commandOf, print, wholeNumber } from './options.ts'
 import { inTenant } from './tenant-command.ts'
 
 interface WithPurpose extends Common {
@@ -24,12 +24,13 @@ interface WithPurpose extends Common {
 
 type Kind = 'patients' | 'staff'
 
-/** `biotrakr-cloud patients|staff|consent|encounters|people ...`: people, by hand and from files. */
+/** `biotrakr-cloud patients|staff|consent|encounters|rounds|people ...`: people, by hand and from files. */
 export function addPeople(cloud: Command): void {
   addPatients(cloud)
   addStaff(cloud)
   addConsent(cloud)
   addEncounters(cloud)
+  addRounds(cloud)
   const group = cloud.command('people').description('scheduled work on people (as bt_jobs)')
   commandOf(group, 'maintain', 'derive rounds from presence, and erase whose time is over').action(maintain)
 }
@@ -252,6 +253,60 @@ function addEncounters(cloud: Command): void {
   peopleCommand(group, 'import <file>', 'admissions, transfers and discharges from CSV; all rows or none')
     .option('--dry-run', 'check everything and change nothing', false)
     .action(importFile)
+}
+
+interface PlanOptions {
+  readonly facility: string
+  readonly zone: string
+  readonly group: string
+  readonly every: number
+  readonly presence: number
+  readonly fromMinute?: number
+  readonly toMinute?: number
+}
+
+function addRounds(cloud: Command): void {
+  const group = cloud.command('rounds').description('visits that are due, and which were made (as bt_api)')
+  peopleCommand(group, 'list', 'rounds of a facility by the time at which they were due')
+    .requiredOption('--facility <code>', 'which')
+    .requiredOption('--from <time>', 'from this time, such as 2026-03-01T08:00:00Z')
+    .requiredOption('--to <time>', 'to this time')
+    .action(async (options: WithPurpose & { facility: string; from: string; to: string }) => {
+      const { facility, from, to } = options
+      const rounds = await atDesk(options, (desk, { read }) =>
+        read((client) => desk.rounds.list(client, { facility, from, to, limit: 1_000 })),
+      )
+      const lines = rounds.map(({ dueAt, plan, room, state }) => `${dueAt.toISOString()}  ${plan}  ${room}  ${state}`)
+      print(options.json, rounds, lines)
+    })
+  peopleCommand(group, 'plans', 'what is to be visited how often').action(async (options: WithPurpose) => {
+    const plans = await atDesk(options, (desk, { read }) => read((client) => desk.rounds.plans(client)))
+    const lines = plans.map(({ id, facility, zone, name, group: staff, everyMin, endedAt }) => {
+      const ended = endedAt === null ? '' : '  ended'
+      return `${id}  ${facility}/${zone}  ${name}  ${staff} every ${everyMin} min${ended}`
+    })
+    print(options.json, plans, lines)
+  })
+  peopleCommand(group, 'plan <name>', 'each room of a zone is to be visited every so many minutes')
+    .requiredOption('--facility <code>', 'which')
+    .requiredOption('--zone <code>', 'whose rooms')
+    .addOption(new Option('--group <group>', 'by whom').choices([...STAFF_GROUPS]).makeOptionMandatory())
+    .requiredOption('--every <minutes>', '15 to 1440', wholeNumber)
+    .requiredOption('--presence <seconds>', 'how long a visit is at least, 5 to 3600', wholeNumber)
+    .option('--from-minute <n>', 'of the local day; 0 when it is left out', wholeNumber)
+    .option('--to-minute <n>', 'of the local day, above 1440 = after midnight; 1440 when it is left out', wholeNumber)
+    .action(async (name: string, options: WithPurpose & PlanOptions) => {
+      const { facility, zone, group: staff, every: everyMin, presence: minPresenceS, fromMinute, toMinute } = options
+      const input = { name, facility, zone, group: staff, everyMin, minPresenceS, fromMinute, toMinute }
+      const made = await atDesk(options, (desk, { write }) => write((client) => desk.rounds.create(client, input)))
+      print(options.json, made, [made.id])
+    })
+  peopleCommand(group, 'end <id>', 'nothing is due by this plan any more').action(
+    async (id: string, options: WithPurpose) => {
+      await atDesk(options, (desk, { write }) => write((client) => desk.rounds.end(client, id)))
+      print(options.json, { id }, [`${id} has ended`])
+    },
+  )
 }
 
 async function importFile(file: string, options: WithPurpose & { readonly dryRun: boolean }): Promise<void> {

@@ -224,6 +224,15 @@ describe('erasure', () => {
     await expect(erase(randomUUID())).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('leaves no pseudonym behind, not in the audit chain either', async () => {
+    const { api, vault } = hospital
+    const { id } = await api((client) => createPatient(client, vault, { label: 'Written by mistake' }))
+    await erase(id)
+    const events = await hospital.all('select e::text as text from audit.event e where object_id = $1', id)
+    expect(events.length).toBeGreaterThan(2)
+    expect(JSON.stringify(events)).not.toContain('mistake')
+  })
+
   it('is refused while the patient is in the house, and under a legal hold', async () => {
     const { id } = await enter()
     await expect(erase()).rejects.toMatchObject({ code: 'CONFLICT', message: /in the house/ })

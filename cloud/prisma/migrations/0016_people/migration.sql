@@ -236,7 +236,7 @@ begin
       execute format('create trigger touch before update on care.%I for each row execute function iam.touch()',
         target.name);
       execute format('create trigger audited after insert or update or delete on care.%I for each row'
-        ' execute function audit.record_change(%L, ''name_env'', ''number_env'', ''number_index'')',
+        ' execute function audit.record_change(%L, ''label'', ''name_env'', ''number_env'', ''number_index'')',
         target.name, target.audited);
     end if;
   end loop;
