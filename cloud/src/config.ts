@@ -93,6 +93,10 @@ const configSchema = z
     ingest: z
       .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65_535).default(9471) })
       .prefault({}),
+    /** Where `maintain` answers /health and /metrics; port 0 = any free one. */
+    maintain: z
+      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65_535).default(9473) })
+      .prefault({}),
     /** Needed by `site publish` and `site key`; `serve` gets the folder alone. */
     sites: z.strictObject({ publishedFolder: path, keyFile: path }).optional(),
     /** Needed by `backup` and `restore`; the key is none that the database holds. */

@@ -14,6 +14,7 @@ import { addIncidents } from './incidents.ts'
 import { runIngest } from './ingest.ts'
 import { addInit } from './init.ts'
 import { addKeys } from './keys.ts'
+import { addMaintain } from './maintain.ts'
 import { runMigrations, showMigrations, verifySchema } from './migrate.ts'
 import { addPeople } from './people.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
@@ -58,6 +59,7 @@ function program(): Command {
   addWhere(cloud)
   addBackupCommands(cloud)
   addDoctor(cloud)
+  addMaintain(cloud)
   addReleases(cloud)
   addAccounts(cloud)
   addRoles(cloud)

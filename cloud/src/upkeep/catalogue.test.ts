@@ -14,6 +14,7 @@ const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
 const API_DELETES: readonly string[] = ['rtls.tag_assignment delete', 'site.zone_room delete']
 /** Functions with the rights of their owner: each filters the tenant itself, or may only be called by what does. */
 const DEFINERS = [
+  'rtls.analyze_tables',
   'asset.follow_transfer',
   'asset.rebuild_search_words',
   'asset.refuse_cycle',

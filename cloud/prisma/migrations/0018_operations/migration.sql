@@ -43,6 +43,28 @@ create table rtls.job_run (
 create index job_run_newest on rtls.job_run (job, started_at desc);
 grant select, insert, update, delete on rtls.job_run to bt_jobs;
 grant select on rtls.job_run to bt_api;
+
+-- Statistics of every table, for the planner: only its owner may gather them, and scheduled work owns nothing.
+create function rtls.analyze_tables() returns integer
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  target regclass;
+  done integer := 0;
+begin
+  for target in
+    select c.oid::regclass from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry') and c.relkind in ('r', 'p')
+      and not c.relispartition and pg_has_role(current_user, c.relowner, 'member')
+    order by 1
+  loop
+    execute format('analyze %s', target);
+    done := done + 1;
+  end loop;
+  return done;
+end
+$$;
+grant execute on function rtls.analyze_tables() to bt_jobs;
+
 -- The one thing it writes, in a transaction that says so: when a backup was made.
 grant usage on schema rtls to bt_backup;
 grant insert on rtls.job_run to bt_backup;
