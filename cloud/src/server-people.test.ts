@@ -99,7 +99,9 @@ describe('people over HTTP', () => {
     await centre.commit('marlow', { tag: TAG, room: 'R2', atMs: Date.now() + 1_000 })
     expect((await send('GET', `patients/${id}/location`)).body).toMatchObject({ facility: '4-east', room: 'R2' })
     const window = 'from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z'
-    expect(await send('GET', `patients/${id}/vital-signs?${window}`)).toEqual({ status: 200, body: [] })
+    for (const what of ['vital-signs', 'stays']) {
+      expect(await send('GET', `patients/${id}/${what}?${window}`)).toEqual({ status: 200, body: [] })
+    }
     const path = `encounters/${entered.body.id}`
     expect((await send('POST', `${path}/transfer`, { room: 'R2', bed: 'a' })).status).toBe(204)
     expect((await send('POST', `${path}/discharge`)).status).toBe(204)
@@ -168,6 +170,8 @@ describe('people at the command line', () => {
     expect((await people('consent', 'withdraw', consent.out.trim())).code).toBe(0)
     expect((await people('patients', 'show', id)).out).toBe(`${id}  P-CLI  ${NAME}  CLI-1\n`)
     expect((await people('patients', 'locate', id)).code).toBe(1)
+    const window = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-02T00:00:00Z']
+    for (const what of ['stays', 'vital-signs']) expect((await people('patients', what, id, ...window)).code).toBe(0)
     expect(JSON.parse((await people('patients', 'list', '--json')).out)).toHaveLength(1)
   })
 

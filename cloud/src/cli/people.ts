@@ -101,6 +101,22 @@ function addRegister(group: Command, kind: Kind): void {
       print(options.json, found, [`${facility}  ${room ?? 'no room'}  at ${at.toISOString()}`])
     },
   )
+  peopleCommand(
+    group,
+    'stays <id>',
+    'where the person was while wearing a tag, newest first; an entry of the audit chain',
+  )
+    .requiredOption('--from <time>', 'from this time, such as 2026-03-01T08:00:00Z')
+    .requiredOption('--to <time>', 'to this time')
+    .action(async (id: string, options: WithPurpose & { from: string; to: string }) => {
+      const query = { from: options.from, to: options.to, limit: 1_000 }
+      const stays = await atDesk(options, (desk, { write }) => write((client) => desk.stays(client, id, query)))
+      const lines = stays.map(
+        ({ from, to, facility, room }) =>
+          `${from.toISOString()} - ${to.toISOString()}  ${facility}  ${room ?? 'no room'}`,
+      )
+      print(options.json, stays, lines)
+    })
   peopleCommand(group, 'tag <id> <tag>', 'give the person a tag; needs a consent that is in force')
     .option('--at-body', 'its thermometer lies on the body', false)
     .action(async (id: string, tag: string, options: WithPurpose & { atBody: boolean }) => {

@@ -66,3 +66,29 @@ export async function locatePerson(client: ClientBase, personId: string): Promis
   if (rows[0]) return rows[0]
   throw notFound('person whose tag has been heard')
 }
+
+const staysQuery = querySchema.omit({ patientId: true }).extend({ personId: uuid })
+
+/** A stretch of time in one place. */
+export interface PersonStay {
+  readonly tag: string
+  readonly facility: string
+  /** Null where the room was not known. */
+  readonly room: string | null
+  readonly from: Date
+  readonly to: Date
+}
+
+/**
+ * Where a patient or somebody of the staff was while wearing a tag, newest first. An entry of the audit chain.
+ * @throws BioTrakrError INPUT_INVALID, NOT_ALLOWED without a purpose
+ */
+export async function readStays(client: ClientBase, query: unknown): Promise<PersonStay[]> {
+  const { personId, from, to, limit } = parseInput(staysQuery, query)
+  await needPurpose(client)
+  const { rows } = await client.query<PersonStay>(
+    'select tag, facility, room, t as "from", leave_t as "to" from care.stays_of($1, $2, $3, $4)',
+    [personId, from, to, limit],
+  )
+  return rows
+}

@@ -4,7 +4,7 @@ import { assignTag, listConsents, recordConsent, removeTags, withdrawConsent } f
 import { admit, discharge, listInpatients, transfer, voidEncounter } from './encounters.ts'
 import { erasePerson, leaveStaff } from './erasure.ts'
 import type { Vault } from './keyring.ts'
-import { locatePerson, readVitalSigns } from './observations.ts'
+import { locatePerson, readStays, readVitalSigns } from './observations.ts'
 import { changePatient, createPatient, findPatient, listPatients, readPatient } from './patients.ts'
 import { createRoundPlan, endRoundPlan, listRoundPlans, listRounds } from './rounds.ts'
 import { changeStaff, createStaff, findStaff, listStaff, readStaffMember } from './staff.ts'
@@ -40,6 +40,7 @@ export function createPeopleDesk(vault: Vault) {
     },
     leave: leaveStaff,
     locate: locatePerson,
+    stays: (client: ClientBase, personId: string, query: unknown) => readStays(client, { ...fields(query), personId }),
     removeTags,
     vitalSigns: (client: ClientBase, patientId: string, query: unknown) =>
       readVitalSigns(client, { ...fields(query), patientId }),

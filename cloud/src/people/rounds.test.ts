@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
 import { assignTag, recordConsent } from './consents.ts'
+import { readStays } from './observations.ts'
 import { createRoundPlan, deriveRounds, endRoundPlan, listRoundPlans, listRounds } from './rounds.ts'
 import { createStaff } from './staff.ts'
 import { createTestHospital, type TestHospital } from './test-hospital.ts'
@@ -127,5 +127,22 @@ describe('rounds', () => {
     await expect(hospital.api((client) => createRoundPlan(client, { ...plan, ...wish }))).rejects.toMatchObject({
       code,
     })
+  })
+})
+
+describe('the stays of a person', () => {
+  const stays = (scope?: object) =>
+    hospital.api((client) => readStays(client, { personId: nurse, from: at('00:00'), to: at('08:30') }), scope)
+
+  it('are told for a purpose, within the period and the reach, and the asking is kept', async () => {
+    expect(await stays()).toEqual([
+      { tag: TAG, facility: 'main', room: 'r2', from: new Date(at('08:20')), to: new Date(at('08:21')) },
+      { tag: TAG, facility: 'main', room: 'r1', from: new Date(at('08:10')), to: new Date(at('08:15')) },
+    ])
+    await expect(stays({ purpose: '' })).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+    expect(await stays({ facilities: `{${hospital.houses[1]}}` })).toEqual([])
+    expect(await stays({ org: hospital.orgs[1] })).toEqual([])
+    const events = await hospital.all(`select from audit.event where action = 'history' and object_id = $1`, nurse)
+    expect(events).toHaveLength(2)
   })
 })

@@ -33,6 +33,7 @@ interface Desk {
   readonly staff: Register
   readonly leave: ActAlone
   readonly locate: ReadOne
+  readonly stays: Act
   readonly removeTags: ActAlone
   readonly vitalSigns: Act
   readonly consents: { readonly list: ReadOne; readonly record: Make; readonly withdraw: ActAlone }
@@ -92,6 +93,9 @@ function addRegister(server: FastifyInstance, callers: PeopleParts['callers'], {
   })
   server.get<ById>(`${path}/:id/location`, (request) =>
     callers.read(request, 'person.locate', (client) => desk.locate(client, request.params.id)),
+  )
+  server.get<ById>(`${path}/:id/stays`, (request) =>
+    callers.read(request, 'person.history', (client) => desk.stays(client, request.params.id, request.query)),
   )
   server.get<ById>(`${path}/:id/consents`, (request) =>
     callers.read(request, 'care.read', (client) => desk.consents.list(client, request.params.id)),

@@ -29,6 +29,7 @@ const DEFINERS = [
   'care.read_patients',
   'care.read_staff',
   'care.require_consent',
+  'care.stays_of',
   'care.vital_signs',
   'care.where_is',
   'rtls.asset_history',

@@ -456,5 +456,44 @@ begin
       and (iam.sees_all_facilities() or p.facility_id = any (iam.current_facilities()));
 end
 $$;
-grant execute on function care.vital_signs(uuid, timestamptz, timestamptz, integer), care.where_is(uuid) to bt_api;
+
+-- Where a person's tag was while that person wore it, cut at the borders of the assignment. A stay is a day long at most.
+create function care.stays_of(person uuid, since timestamptz, until timestamptz, max_rows integer)
+  returns table (tag text, facility text, room text, t timestamptz, leave_t timestamptz)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  org integer := iam.current_org();
+  everywhere boolean := iam.sees_all_facilities();
+  reach integer[] := iam.current_facilities();
+  kind text;
+begin
+  if org is null or iam.current_purpose() is null then
+    return;
+  end if;
+  select 'care.patient' into kind from care.patient p where p.org_id = org and p.id = person;
+  if not found then
+    select 'care.staff' into kind from care.staff s where s.org_id = org and s.id = person;
+  end if;
+  if kind is null then
+    return;
+  end if;
+  perform audit.append('access', 'history', kind, person::text,
+    new => jsonb_build_object('since', since, 'until', until));
+  return query
+    select g.identity, f.code, r.code, greatest(y.t, a.from_t), least(y.leave_t, a.to_t)
+    from rtls.tag_assignment a
+    join rtls.tag g on g.org_id = a.org_id and g.id = a.tag_id
+    join telemetry.stay y on y.org_id = a.org_id and y.tag_id = a.tag_id
+      and y.t > greatest(a.from_t, since) - interval '26 hours' and y.t < least(a.to_t, until)
+      and y.leave_t >= greatest(a.from_t, since)
+    join site.facility f on f.org_id = y.org_id and f.id = y.facility_id
+    left join site.room r on r.org_id = y.org_id and r.id = y.room_id
+    where a.org_id = org and (a.patient_id = person or a.staff_id = person) and a.is_primary
+      and a.from_t < until and coalesce(a.to_t, 'infinity') > since
+      and (everywhere or y.facility_id = any (reach))
+    order by 4 desc limit max_rows;
+end
+$$;
+grant execute on function care.vital_signs(uuid, timestamptz, timestamptz, integer), care.where_is(uuid),
+  care.stays_of(uuid, timestamptz, timestamptz, integer) to bt_api;
 grant select on site.room to bt_jobs;
