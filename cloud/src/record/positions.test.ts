@@ -1,10 +1,14 @@
 import type { Fix, GatewayId, RoomId } from '@biotrakr/shared'
+import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 import { createTestLedger, fix, GATEWAYS, run, type TestLedger } from './test-ledger.ts'
 import type { Run } from './transaction.ts'
 
 const [A, B] = GATEWAYS as [GatewayId, GatewayId]
+/** Streams keep the order of their gateways, which decides between two that are equally new and sure. */
+const EMPTY = `truncate rtls.watermark, rtls.position cascade;
+  insert into rtls.watermark (org_id, gateway_id, epoch) select org_id, id, '1-00000000000000aa' from site.gateway order by id`
 
 describe('the current position', () => {
   let ledger: TestLedger
@@ -80,6 +84,43 @@ describe('the current position', () => {
     await record([run(A, 2, [ahead])])
     expect(await position()).toMatchObject({ room: 1, t: 1 })
     expect(await ledger.column('select hw::int from rtls.watermark')).toEqual([2])
+  })
+
+  it('is the same in whatever order and sets the records of three gateways come', async () => {
+    const heard = fc.record({
+      gateway: fc.nat(2),
+      seconds: fc.nat(3),
+      room: fc.constantFrom('R1', 'R2', 'R3', null),
+      confidence: fc.constantFrom(500, 900),
+    })
+    const cases = fc.tuple(fc.array(heard, { minLength: 3, maxLength: 12 }), fc.infiniteStream(fc.nat(5)))
+    await fc.assert(
+      fc.asyncProperty(cases, async ([all, choices]) => {
+        const lanes = [0, 1, 2].map((of) =>
+          all
+            .filter(({ gateway }) => gateway === of)
+            .map(({ seconds, room, confidence }, i) =>
+              run(GATEWAYS[of] as GatewayId, i + 1, [at(seconds, room, { confidence })]),
+            ),
+        )
+        const winner = async () =>
+          ledger.column(`select json_build_array(p.room_id, p.t, p.confidence, g.name, p.seq) from rtls.position p
+            join rtls.watermark w on w.id = p.stream_id join site.gateway g on g.id = w.gateway_id`)
+        await ledger.database.ownerClient.query(EMPTY)
+        await ledger.recorder().record(lanes.flat())
+        const whole = await winner()
+        await ledger.database.ownerClient.query(EMPTY)
+        const recorder = ledger.recorder()
+        const waiting = lanes.map((lane) => [...lane])
+        while (waiting.some((lane) => lane.length > 0)) {
+          const [pick = 0, size = 0] = [...choices.take(2)]
+          const lane = waiting[pick % 3] ?? []
+          await recorder.record(lane.splice(0, 1 + (size % 2)))
+        }
+        expect(await winner()).toEqual(whole)
+      }),
+      { numRuns: 15 },
+    )
   })
 
   it('is the same whether or not the recorder remembers what it stored', async () => {
