@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { CONSENT_BASES, CONSENT_SCOPES, KEY_PURPOSES, STAFF_GROUPS } from './lists.ts'
@@ -59,6 +60,29 @@ describe('a patient', () => {
       code: 'CONFLICT',
       message: expect.stringContaining(what),
     })
+  })
+
+  it('that two enter at the same moment is entered once', async () => {
+    const { database, vault, orgs } = hospital
+    const clients = [new Client(database.options('bt_api')), new Client(database.options('bt_api'))]
+    const enter = async (client: Client) => {
+      await client.connect()
+      await client.query('begin')
+      await client.query(
+        `select set_config('app.org', $1, true), set_config('app.facilities', 'all', true),
+           set_config('app.purpose', 'race', true), set_config('app.actor', 'test', true)`,
+        [String(orgs[0])],
+      )
+      try {
+        await createPatient(client, vault, { number: 'TWIN-1' })
+        await client.query('commit')
+      } finally {
+        await client.end()
+      }
+    }
+    const outcomes = await Promise.allSettled(clients.map(enter))
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'CONFLICT' } })
   })
 
   it('is refused with every problem at once, and without what was written', async () => {

@@ -14,6 +14,7 @@ import {
   sealName,
   sealNumber,
 } from './person-values.ts'
+import { inWords } from './refusals.ts'
 import { needPurpose } from './scope.ts'
 
 /** A patient with opened values; an erased one has none. */
@@ -61,19 +62,21 @@ export async function createPatient(
   const id = randomUUID()
   const row = { table: TABLE, id, key: await makePersonKey(client, vault), orgId } as const
   const sealed = await sealNumber(client, vault, { row, number: values.number })
-  await client.query(
-    `insert into care.patient (id, org_id, person_key_id, label, name_env, number_env, number_index, index_key_id)
+  await inWords(() =>
+    client.query(
+      `insert into care.patient (id, org_id, person_key_id, label, name_env, number_env, number_index, index_key_id)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [
-      id,
-      orgId,
-      row.key.id,
-      chosen,
-      values.name === null ? null : sealName(row, values.name),
-      sealed.numberEnv,
-      sealed.numberIndex,
-      sealed.indexKeyId,
-    ],
+      [
+        id,
+        orgId,
+        row.key.id,
+        chosen,
+        values.name === null ? null : sealName(row, values.name),
+        sealed.numberEnv,
+        sealed.numberIndex,
+        sealed.indexKeyId,
+      ],
+    ),
   )
   return { id, label: chosen }
 }
@@ -168,18 +171,20 @@ export async function changePatient(client: ClientBase, vault: Vault, input: unk
     row,
     number: change.number === undefined ? old.number : change.number,
   })
-  const { rowCount } = await client.query(
-    `update care.patient set label = $3, name_env = $4, number_env = $5, number_index = $6, index_key_id = $7
+  const { rowCount } = await inWords(() =>
+    client.query(
+      `update care.patient set label = $3, name_env = $4, number_env = $5, number_index = $6, index_key_id = $7
      where org_id = (select iam.current_org()) and id = $1 and row_version = $2`,
-    [
-      change.id,
-      change.rowVersion,
-      change.label ?? before.label,
-      next.name === null ? null : sealName(row, next.name),
-      sealed.numberEnv,
-      sealed.numberIndex,
-      sealed.indexKeyId,
-    ],
+      [
+        change.id,
+        change.rowVersion,
+        change.label ?? before.label,
+        next.name === null ? null : sealName(row, next.name),
+        sealed.numberEnv,
+        sealed.numberIndex,
+        sealed.indexKeyId,
+      ],
+    ),
   )
   return { isStale: rowCount === 0, current: await readPatient(client, vault, change.id) }
 }

@@ -89,14 +89,18 @@ export async function findByNumber(
   { table, number }: { readonly table: PersonTable; readonly number: string },
 ): Promise<string | undefined> {
   await needPurpose(client)
-  const keys = await usableKeys(client, vault, 'index')
-  for (const key of keys) {
-    // One equality each: a bytea array would not become an index condition under row security.
-    const { rows } = await client.query<{ id: string }>(
-      `select id from ${table} where org_id = (select iam.current_org()) and number_index = $1`,
-      [numberIndex(key, table, number)],
-    )
-    if (rows[0]) return rows[0].id
+  for (;;) {
+    const keys = await usableKeys(client, vault, 'index')
+    // The oldest key first: a rotation moves rows to newer keys only, so none slips by between two questions.
+    for (const key of keys.toReversed()) {
+      // One equality each: an array would not become an index condition under row security.
+      const { rows } = await client.query<{ id: string }>(
+        `select id from ${table} where org_id = (select iam.current_org()) and number_index = $1`,
+        [numberIndex(key, table, number)],
+      )
+      if (rows[0]) return rows[0].id
+    }
+    const now = await usableKeys(client, vault, 'index')
+    if (now[0]?.id === keys[0]?.id) return undefined
   }
-  return undefined
 }

@@ -16,6 +16,7 @@ import {
   sealName,
   sealNumber,
 } from './person-values.ts'
+import { inWords } from './refusals.ts'
 import { needPurpose } from './scope.ts'
 
 type StaffGroup = (typeof STAFF_GROUPS)[number]
@@ -53,19 +54,21 @@ export async function createStaff(client: ClientBase, vault: Vault, input: unkno
   const id = randomUUID()
   const row = { table: TABLE, id, key: await makePersonKey(client, vault), orgId } as const
   const sealed = await sealNumber(client, vault, { row, number: values.number })
-  await client.query(
-    `insert into care.staff (id, org_id, person_key_id, staff_group, name_env, number_env, number_index, index_key_id)
+  await inWords(() =>
+    client.query(
+      `insert into care.staff (id, org_id, person_key_id, staff_group, name_env, number_env, number_index, index_key_id)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [
-      id,
-      orgId,
-      row.key.id,
-      values.group,
-      sealName(row, values.name),
-      sealed.numberEnv,
-      sealed.numberIndex,
-      sealed.indexKeyId,
-    ],
+      [
+        id,
+        orgId,
+        row.key.id,
+        values.group,
+        sealName(row, values.name),
+        sealed.numberEnv,
+        sealed.numberIndex,
+        sealed.indexKeyId,
+      ],
+    ),
   )
   return { id }
 }
@@ -138,18 +141,20 @@ export async function changeStaff(client: ClientBase, vault: Vault, input: unkno
     row,
     number: change.number === undefined ? old.number : change.number,
   })
-  const { rowCount } = await client.query(
-    `update care.staff set staff_group = $3, name_env = $4, number_env = $5, number_index = $6, index_key_id = $7
+  const { rowCount } = await inWords(() =>
+    client.query(
+      `update care.staff set staff_group = $3, name_env = $4, number_env = $5, number_index = $6, index_key_id = $7
      where org_id = (select iam.current_org()) and id = $1 and row_version = $2`,
-    [
-      change.id,
-      change.rowVersion,
-      change.group ?? before.staff_group,
-      change.name === undefined ? before.name_env : sealName(row, change.name),
-      sealed.numberEnv,
-      sealed.numberIndex,
-      sealed.indexKeyId,
-    ],
+      [
+        change.id,
+        change.rowVersion,
+        change.group ?? before.staff_group,
+        change.name === undefined ? before.name_env : sealName(row, change.name),
+        sealed.numberEnv,
+        sealed.numberIndex,
+        sealed.indexKeyId,
+      ],
+    ),
   )
   return { isStale: rowCount === 0, current: await readStaffMember(client, vault, change.id) }
 }
