@@ -14,6 +14,8 @@ export interface TestHospital {
   readonly vendor: string
   /** Runs one transaction as bt_api in the first tenant, with all facilities unless told. */
   as<T>(work: (client: ClientBase) => Promise<T>, reach?: Reach): Promise<T>
+  /** Another connection of bt_api, for what happens at the same time. */
+  session(): Promise<<T>(work: (client: ClientBase) => Promise<T>) => Promise<T>>
   /** A session of bt_jobs, in no transaction; ended with the hospital. */
   jobs(): Promise<Client>
   /** Inserts a live asset at the first facility. */
@@ -60,6 +62,11 @@ export async function createTestHospital(): Promise<TestHospital> {
     category,
     vendor,
     as: as as TestHospital['as'],
+    session: async () => {
+      const client = await connect(database, 'bt_api')
+      sessions.push(client)
+      return ((work) => within(client, { org, reach: 'all', work })) as TestHospital['as']
+    },
     jobs: async () => {
       const client = await connect(database, 'bt_jobs')
       sessions.push(client)
