@@ -19,12 +19,16 @@ export async function loadHouse(pool: pg.Pool, say: (text: string) => void): Pro
       `set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '256MB'`,
     )
     await client.query(PEOPLE_THE_HOUSE)
+    const found = await client.query<{ definition: string }>(
+      `select pg_get_indexdef('telemetry.location_history_tag'::regclass) as definition`,
+    )
+    const definition = found.rows[0]?.definition ?? ''
     await client.query('drop index telemetry.location_history_tag')
     for (let day = HOUSE.days; day > 0; day--) {
       await client.query(ONE_DAY, [day, HOUSE.busyTags, BUSY_S, QUIET_S])
       if (day % 7 === 0) say(`${day} days to go`)
     }
-    await client.query('create index location_history_tag on telemetry.location_history (tag_id, t desc)')
+    await client.query(definition)
     await client.query(POSITIONS)
     await client.query('vacuum analyze telemetry.location_history')
     await client.query('analyze rtls.tag, rtls.tag_assignment, rtls.position, asset.asset')

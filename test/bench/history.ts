@@ -104,9 +104,9 @@ async function questions(pool: pg.Pool): Promise<Figure[]> {
       }
       const group = `history, ${name}`
       figures.push(
-        { group, name: 'answer p50', value: median(walls), unit: 'ms', goal: { atMost: goalMs } },
-        { group, name: 'answer p95', value: quantile(walls, 0.95), unit: 'ms' },
-        { group, name: 'in the database p50', value: median(plans), unit: 'ms' },
+        { group, name: 'in the database p50', value: median(plans), unit: 'ms', goal: { atMost: goalMs } },
+        { group, name: 'with names, in this program p50', value: median(walls), unit: 'ms' },
+        { group, name: 'with names, in this program p95', value: quantile(walls, 0.95), unit: 'ms' },
       )
     }
     await client.query('rollback')
