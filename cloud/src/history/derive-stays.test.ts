@@ -94,6 +94,17 @@ for (const { edition, url, skip } of servers) {
       ])
     })
 
+    it('are made up for by the next run when one was cut off', async () => {
+      await history.write(1, [fix(1, 0, 1, 0), fix(2, 1, 1)])
+      await history.column(
+        'update rtls.watermark set deriving_from = dirty_from, deriving_seq = dirty_seq, dirty_from = null, dirty_seq = null',
+      )
+      await history.write(1, [fix(3, 2, 1)])
+      await deriveStays(history.jobs, clock)
+      expect(await stays()).toEqual([[1, 1, 0, 2, false]])
+      expect(await history.column('select id from rtls.watermark where deriving_from is not null')).toEqual([])
+    })
+
     it('are kept apart by gateway', async () => {
       await history.write(1, [fix(1, 0, 1, 0), fix(2, 2, 1, 2)])
       await history.write(2, [fix(1, 1, 2, 0), fix(2, 3, 2, 2)])
