@@ -1,88 +1,38 @@
-import { type ChildProcess, execFileSync } from 'node:child_process'
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { execFileSync, spawn } from 'node:child_process'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { inspectOutbox, nodeCompression, openSqliteOutbox, outboxPath, systemClock } from '@biotrakr/agent'
-import { choosePort, nodeProgram, productRoot, storedEpochs, tallyLedger } from '@biotrakr/embedded'
+import { inspectOutbox } from '@biotrakr/agent'
+import { productRoot, storedEpochs, tallyLedger } from '@biotrakr/embedded'
 import type { GatewayId } from '@biotrakr/shared'
 import { createWard } from '@biotrakr/sim'
+import pg from 'pg'
 import { describe, expect } from 'vitest'
+import { parse, stringify } from 'yaml'
 
+import { whereSecretsAre } from './centre-secrets.ts'
+import { type Composition, createComposition } from './composition.ts'
 import { type DebianRoot, digestOf, hasDebianRoot, inodeOf, makeDebianRoot } from './debian-root.ts'
-import { hasMosquitto, itNeeding } from './needs.ts'
-import { type Plant, startPlant } from './plant.ts'
+import { makeNetwork } from './namespaces.ts'
+import { hasSocat, itNeeding } from './needs.ts'
+import { debOf, fillStore, pack, replaceServiceManager, type Supervised, storeOf, supervise } from './package-parts.ts'
+import { printedCommands, printedFile } from './printed-commands.ts'
 
-const GATEWAY = 'gw-package' as GatewayId
-const SEED = 1
-const TAGS = 10
-const START_MS = Date.now() - 60_000
-const ward = createWard({ seed: SEED, startMs: START_MS, tags: TAGS })
-const [BEFORE, NOW, NEXT] = ['0.0.9', '0.1.0', '0.1.1'] as const
+const image = process.env['BIOTRAKR_TEST_CENTRE_ROOT'] ?? ''
+const hasCentreRoot = image !== '' && existsSync(image)
+const GATEWAY = 'gw-4-east' as GatewayId
+const SOURCE = { kind: 'simulated', seed: 1, startMs: Date.now() - 60_000, tags: 10 } as const
+const ward = createWard(SOURCE)
+const [BEFORE, NOW, NEXT] = ['0.1.0', '0.2.0', '0.3.0'] as const
 /** From the package to the first fix in the database. */
 const FIRST_FIX_MS = 180_000
-
-/** @returns the folder of the release */
-function pack(work: string, version: string, name = version): string {
-  const out = join(work, name)
-  const options = ['--arch=amd64', '--compress=1', `--version=${version}`, `--out=${out}`]
-  execFileSync(
-    join(productRoot, 'node_modules/.bin/tsx'),
-    ['--conditions=biotrakr:source', 'agent/packaging/package.ts', ...options, `--sign=${join(work, 'key.pem')}`],
-    {
-      cwd: productRoot,
-      env: { ...process.env, SOURCE_DATE_EPOCH: '1760000000' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
-  return out
-}
-
-const debOf = (folder: string, version: string) => join(folder, `biotrakr-agent_${version}_amd64.deb`)
-
-/** The agent under a service manager of this test: started by the unit's own words, and again when asked for. */
-function supervise(root: DebianRoot) {
-  const unit = readFileSync(root.at('usr/lib/systemd/system/biotrakr-agent.service'), 'utf8')
-  const words = /^ExecStart=(.+)$/m.exec(unit)?.[1]?.split(' ') ?? []
-  let child: ChildProcess | undefined
-  let isWatched = true
-  const stop = async () => {
-    if (!child || child.exitCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGTERM')
-    await ended
-  }
-  const start = () => {
-    child = root.start('biotrakr', words)
-  }
-  // What stands for systemctl in there: it asks, and waits until it is done.
-  const request = root.at('run/restart-wanted')
-  const answer = 'touch /run/restart-wanted; while [ -e /run/restart-wanted ]; do sleep 0.1; done'
-  writeFileSync(root.at('usr/bin/systemctl'), `#!/bin/sh\n${answer}\n`, { mode: 0o755 })
-  const watch = (async () => {
-    while (isWatched) {
-      if (existsSync(request)) {
-        await stop()
-        start()
-        rmSync(request)
-      }
-      await sleep(50)
-    }
-  })()
-  return {
-    start,
-    stop,
-    async end() {
-      isWatched = false
-      await watch
-      await stop()
-      rmSync(root.at('usr/bin/systemctl'), { force: true })
-    },
-  }
-}
+/** Committed fixes in place of a minute of readers. */
+const COMMITTED = 100
+const guide = readFileSync(join(productRoot, 'docs/install.md'), 'utf8')
 
 async function until<T>(what: string, look: () => Promise<T | undefined>, withinMs = 60_000): Promise<T> {
   const deadline = performance.now() + withinMs
@@ -95,80 +45,136 @@ async function until<T>(what: string, look: () => Promise<T | undefined>, within
 }
 
 interface Life {
+  /** Where the commands of the centre are typed. */
+  readonly folder: string
+  readonly composition: Composition
   readonly root: DebianRoot
-  readonly plant: Plant
+  readonly pool: () => pg.Pool
+  readonly commands: ReturnType<typeof printedCommands>
   /** Of the releases. */
-  readonly folders: { readonly before: string; readonly now: string; readonly next: string }
+  readonly releases: { readonly before: string; readonly now: string; readonly next: string }
 }
 
-async function liveThrough({ root, plant, folders }: Life): Promise<void> {
+/** Types a command of the centre; what is for Docker goes to what stands for it. */
+async function typeAtCentre({ folder, composition }: Life, line: string): Promise<void> {
+  const docker = /^docker compose run --rm (?:-T )?(\w+) (.+?)(?: > (\S+))?$/.exec(line)
+  if (docker) {
+    const [, service = '', words = '', file] = docker
+    const text = await composition.run(service, words.split(' '))
+    if (file !== undefined) writeFileSync(join(folder, file), text)
+  } else if (line === 'docker compose up -d --build') {
+    // A machine of a test has less memory than a centre.
+    writeFileSync(join(folder, '.env'), 'BIOTRAKR_SHARED_BUFFERS=128MB\nBIOTRAKR_CACHE_SIZE=256MB\n', { flag: 'a' })
+    await composition.up()
+  } else if (/^npm (ci|run build)$/.test(line)) {
+    // This very run began with it.
+    expect(
+      readFileSync(join(productRoot, '.ci/run'), 'utf8') + readFileSync(join(productRoot, 'package.json'), 'utf8'),
+    ).toMatch(line === 'npm ci' ? /^npm ci /m : /"pretest": "npm run --silent build"/)
+  } else {
+    execFileSync('sh', ['-c', line], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  }
+}
+
+/** "The centre" and "The building": first with what the guide prints, then with the ward that is played. */
+async function setUpCentre(life: Life): Promise<void> {
+  const { folder, commands, composition } = life
+  for (const line of commands.take('The centre', 'docker compose up')) await typeAtCentre(life, line)
+  const site = printedFile(guide, 'site.yaml')
+  writeFileSync(join(folder, 'site.yaml'), site)
+  writeFileSync(join(folder, 'map-4-east.yaml'), printedFile(guide, 'map-4-east.yaml'))
+  const building = commands.take('The building', 'docker compose run --rm admin site publish')
+  for (const line of building) await typeAtCentre(life, line)
+  const rooms = ward.siteMap.rooms.map(({ id }) => ({ code: id }))
+  const tags = ward.tags.map((identity) => ({ identity }))
+  writeFileSync(join(folder, 'site.yaml'), stringify({ ...parse(site), rooms, tags }))
+  writeFileSync(join(folder, 'map-4-east.yaml'), JSON.stringify(ward.siteMap))
+  for (const line of building) await typeAtCentre(life, line)
+  for (const line of commands.take('The building', 'docker compose run --rm -T admin gateways add')) {
+    await typeAtCentre(life, line)
+  }
+  await composition.healthy('serve')
+  await composition.healthy('enroll').catch(() => undefined)
+}
+
+/** "A gateway", as far as its start. */
+async function setUpGateway({ folder, root, commands, releases }: Life): Promise<void> {
+  root.bring(debOf(releases.before, BEFORE))
+  root.bring(debOf(releases.now, NOW))
+  root.bring(join(folder, 'gw-4-east'))
+  const printed = parse(printedFile(guide, '/etc/biotrakr/agent.yaml')) as object
+  const settings = { ...printed, sources: [SOURCE], records: { ledger: 'all' }, outbox: { maxMegabytes: 8 } }
+  writeFileSync(root.at('tmp/typed'), stringify(settings))
+  for (const line of commands.take('A gateway', 'sudo systemctl enable --now')) {
+    const said = await root.type(line)
+    if (line.includes(' doctor ')) expect(said).not.toContain('FAIL')
+    if (line.startsWith('sudo apt')) {
+      expect(await root.exec('sh', '-c', 'command -v cc gcc g++ make python3 npm || true')).toBe('')
+      const written = readFileSync(root.at('etc/biotrakr/agent.yaml'), 'utf8')
+      expect(written).toContain('Configuration of a BioTrakr gateway')
+    }
+  }
+}
+
+async function liveThrough(life: Life): Promise<void> {
+  const { root, commands } = life
+  await setUpCentre(life)
+  const pool = life.pool()
+  replaceServiceManager(root)
   const bare = root.inventory()
-  const beganMs = performance.now()
-  await root.install(debOf(folders.before, BEFORE))
-  expect(await root.exec('sh', '-c', 'command -v cc gcc g++ make python3 npm || true')).toBe('')
-  expect(await root.exec('biotrakr', 'doctor')).not.toContain('FAIL')
-  expect(readFileSync(root.at('etc/biotrakr/agent.yaml'), 'utf8')).toContain('Configuration of a BioTrakr gateway')
-  const { port } = await choosePort(undefined)
-  await configure(root, plant, port)
-  const check = 'biotrakr config check --config /etc/biotrakr/agent.yaml'
-  expect(readFileSync(join(productRoot, 'docs/install.md'), 'utf8')).toContain(check)
-  await root.exec(...check.split(' '))
   const service = supervise(root)
   try {
-    service.start()
-    await until('the first fix in the database', () => someFix(plant), FIRST_FIX_MS)
+    const beganMs = performance.now()
+    await setUpGateway(life)
+    await until('the first fix in the database', () => fixes(pool, 1), FIRST_FIX_MS)
     expect(performance.now() - beganMs).toBeLessThan(FIRST_FIX_MS)
+    await until(`${COMMITTED} fixes`, () => fixes(pool, COMMITTED))
+    await upgradeAndUpdate(life, service)
+    expect(await whereSecretsAre({ ...life, image, pool: life.pool() })).toEqual([])
     await service.stop()
-    const given = fillStore(root)
-
-    const config = digestOf(root.at('etc/biotrakr/agent.yaml'))
-    const store = inodeOf(storeOf(root))
-    await root.install(debOf(folders.now, NOW))
-    expect([digestOf(root.at('etc/biotrakr/agent.yaml')), inodeOf(storeOf(root))]).toEqual([config, store])
-    service.start()
-    const upgraded = await until('all of the full store confirmed', () => drained(port))
-    expect(upgraded.software).toBe(NOW)
-    await update(root, plant, folders.next)
-    expect((await healthAt(port)).software).toBe(NEXT)
-    expect(await root.exec('biotrakr', '--version')).toContain(NEXT)
-    await until('all confirmed', () => drained(port))
-    await service.stop()
-    const tally = tallyLedger(inspectOutbox(storeOf(root)).epochs, await storedEpochs(plant.pool, GATEWAY))
-    expect(tally).toMatchObject({ lost: 0, duplicated: 0, waiting: 0 })
-    expect(tally.records).toBeGreaterThan(given)
   } finally {
     await service.end()
   }
-
-  await root.exec('dpkg', '--remove', 'biotrakr-agent')
+  for (const line of commands.take('Secrets', 'shred')) await root.type(line)
+  await workWithoutPackage(life)
+  const [keep = ''] = commands.take('A gateway', 'sudo apt remove')
+  await root.type(`${keep} -y`)
   expect(existsSync(storeOf(root)) && existsSync(root.at('etc/biotrakr/agent.yaml'))).toBe(true)
   expect(existsSync(root.at('usr/lib/biotrakr'))).toBe(false)
-  await root.exec('dpkg', '--purge', 'biotrakr-agent')
+  const [purge = ''] = commands.take('A gateway', 'sudo apt purge')
+  await root.type(`${purge} -y`)
   expect(root.inventory()).toEqual(bare)
 }
 
-const storeOf = (root: DebianRoot) => outboxPath(root.at('var/lib/biotrakr'))
-
-async function configure(root: DebianRoot, plant: Plant, port: number): Promise<void> {
-  const secret = plant.brokerPassword.text
-  root.write('etc/biotrakr/broker-password', secret, 'biotrakr')
-  root.write('etc/biotrakr/site-map.yaml', JSON.stringify(ward.siteMap), 'biotrakr')
-  const settings = {
-    gateway: GATEWAY,
-    dataDir: '/var/lib/biotrakr',
-    siteMap: 'site-map.yaml',
-    tags: ward.tags,
-    broker: { url: plant.brokerUrl, username: GATEWAY, passwordFile: 'broker-password' },
-    sources: [{ kind: 'simulated', seed: SEED, startMs: START_MS, tags: TAGS }],
-    outbox: { maxMegabytes: 8 },
-    api: { port },
-  }
-  root.write('etc/biotrakr/agent.yaml', JSON.stringify(settings), 'biotrakr')
+async function upgradeAndUpdate(life: Life, service: Supervised) {
+  const { root, commands, releases, folder, composition } = life
+  await service.stop()
+  const [tag, room] = [ward.tags[0], ward.siteMap.rooms[0]?.id]
+  if (!tag || !room) throw new Error('the ward has neither tags nor rooms')
+  const given = fillStore(root, { gateway: GATEWAY, tag, room })
+  const config = digestOf(root.at('etc/biotrakr/agent.yaml'))
+  const store = inodeOf(storeOf(root))
+  const [upgrade = ''] = commands.take('A gateway', 'sudo apt install')
+  await root.type(upgrade)
+  expect([digestOf(root.at('etc/biotrakr/agent.yaml')), inodeOf(storeOf(root))]).toEqual([config, store])
+  service.start()
+  const upgraded = await until('all of the full store confirmed', () => drained(root))
+  expect(upgraded.software).toBe(NOW)
+  await update(root, { folder, composition, release: releases.next })
+  expect((await healthOf(root)).software).toBe(NEXT)
+  expect(await root.exec('biotrakr', '--version')).toContain(NEXT)
+  await until('all confirmed', () => drained(root))
+  await service.stop()
+  const tally = tallyLedger(inspectOutbox(storeOf(root)).epochs, await storedEpochs(life.pool(), GATEWAY))
+  expect(tally).toMatchObject({ lost: 0, duplicated: 0, waiting: 0 })
+  expect(tally.records).toBeGreaterThan(given)
+  service.start()
+  await until('health', () => healthOf(root))
 }
 
-async function someFix({ pool }: Plant): Promise<true | undefined> {
-  const { rowCount } = await pool.query('select from telemetry.location_history limit 1')
-  return rowCount === 0 ? undefined : true
+async function fixes(pool: pg.Pool, count: number): Promise<true | undefined> {
+  const { rowCount } = await pool.query('select from telemetry.location_history limit $1', [count])
+  return (rowCount ?? 0) < count ? undefined : true
 }
 
 interface Health {
@@ -176,79 +182,69 @@ interface Health {
   readonly outbox: { readonly unacknowledged: number; readonly records: number }
 }
 
-async function healthAt(port: number): Promise<Health> {
-  const answer = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(2_000) })
-  return (await answer.json()) as Health
+const ASK = "fetch('http://127.0.0.1:9470/health').then((r) => r.text()).then((t) => process.stdout.write(t))"
+
+async function healthOf(root: DebianRoot): Promise<Health> {
+  return JSON.parse(await root.exec('node', '-e', ASK)) as Health
 }
 
-async function drained(port: number): Promise<Health | undefined> {
-  const health = await healthAt(port)
+async function drained(root: DebianRoot): Promise<Health | undefined> {
+  const health = await healthOf(root)
   return health.outbox.unacknowledged < 50 ? health : undefined
 }
 
-/** Writes as an agent without a centre would, until old records have to give way. @returns how many were given */
-function fillStore(root: DebianRoot): number {
-  const outbox = openSqliteOutbox({
-    path: storeOf(root),
-    keyFile: root.at('var/lib/biotrakr/outbox.key'),
-    gateway: GATEWAY,
-    maxBytes: 8 * 1_048_576,
-    compression: nodeCompression,
-    clock: systemClock,
-    onLost: () => undefined,
-    onDamaged: () => undefined,
-  })
-  const [tag] = ward.tags
-  const [room] = ward.siteMap.rooms
-  if (!tag || !room) throw new Error('the ward has neither tags nor rooms')
-  let given = 0
-  const startMs = Date.now() - 3_600_000
-  while (outbox.status().evicted === 0 && given < 200_000) {
-    for (let n = 0; n < 200; n++) {
-      const answer = { tag, room: room.id, reason: 'none', method: 'BLE', confidence: 900, mapVersion: 1 } as const
-      outbox.append({ kind: 'fix', ...answer, atMs: startMs + ++given, spanMs: 1, evidence: randomBytes(100) })
-    }
-    outbox.flush()
-  }
-  expect(outbox.status().evicted).toBeGreaterThan(0)
-  outbox.close()
-  root.giveTo('biotrakr', 'var/lib/biotrakr')
-  return given
-}
-
-/** From a centre that offers the release, after one of a rogue was refused. */
-async function update(root: DebianRoot, plant: Plant, folder: string): Promise<void> {
-  cpSync(folder, root.at('tmp/release'), { recursive: true })
-  const rogue = root.at('tmp/rogue')
-  cpSync(folder, rogue, { recursive: true })
-  const signature = join(rogue, 'release.json.sig')
+/** From the centre, which was given the release, after one of a rogue was refused. */
+async function update(
+  root: DebianRoot,
+  {
+    folder,
+    composition,
+    release,
+  }: { readonly folder: string; readonly composition: Composition; readonly release: string },
+): Promise<void> {
+  const rogue = root.at('root/rogue')
+  cpSync(release, rogue, { recursive: true })
   const { privateKey } = generateKeyPairSync('ed25519')
-  writeFileSync(signature, sign(null, readFileSync(join(rogue, 'release.json')), privateKey).toString('base64'))
-  await expect(root.exec('biotrakr', 'update', '--from', '/tmp/rogue')).rejects.toThrow(/RELEASE_REFUSED/)
-  await serveRelease(root, plant, folder)
-  expect(await root.execOnline('biotrakr', 'update')).toContain(`${NEXT} is in force`)
+  const signature = sign(null, readFileSync(join(rogue, 'release.json')), privateKey).toString('base64')
+  writeFileSync(join(rogue, 'release.json.sig'), signature)
+  await expect(root.type('sudo biotrakr update --from /root/rogue')).rejects.toThrow(/RELEASE_REFUSED/)
+  cpSync(release, join(folder, 'release'), { recursive: true })
+  await composition.run('admin', ['release', 'add', '/files/release', '--config', '/etc/biotrakr/serve.yaml'])
+  expect(await root.type('sudo biotrakr update')).toContain(`${NEXT} is in force`)
 }
 
-async function serveRelease(root: DebianRoot, plant: Plant, folder: string): Promise<void> {
-  await plant.serve()
-  const { port } = await choosePort(undefined)
-  const written = readFileSync(plant.folder.at('config/serve.yaml'), 'utf8')
-  const lines = `serve:\n  port: ${port}\n  releasesFolder: ${plant.folder.at('releases')}\n`
-  const config = plant.folder.write('config/releases.yaml', `${written.replace(/^serve:\n( .*\n)*/m, '')}${lines}`)
-  const { args, env } = nodeProgram('cloud', ['release', 'add', folder, '--config', config])
-  execFileSync(process.execPath, args, { cwd: productRoot, env, stdio: ['ignore', 'ignore', 'inherit'] })
-  await plant.startProgram('releases', { bundle: 'cloud', words: ['serve', '--config', config], port })
-  const { publicKey } = generateKeyPairSync('ed25519')
-  root.write('etc/biotrakr/site-key.pem', publicKey.export({ type: 'spki', format: 'pem' }).toString(), 'biotrakr')
-  const file = root.at('etc/biotrakr/agent.yaml')
-  const settings = JSON.parse(readFileSync(file, 'utf8')) as object
-  const centre = { url: `http://127.0.0.1:${port}`, siteKeyFile: 'site-key.pem' }
-  root.write('etc/biotrakr/agent.yaml', JSON.stringify({ ...settings, centre }), 'biotrakr')
+/** "Without the package", with a ward that is played and no broker. */
+async function workWithoutPackage(life: Life): Promise<void> {
+  const { folder, commands } = life
+  for (const line of commands.take('Without the package', 'npx biotrakr config example')) await typeAtCentre(life, line)
+  const broker = { url: 'mqtt://127.0.0.1:9' }
+  const site = { siteMap: 'map-4-east.yaml', tags: ward.tags }
+  const settings = { gateway: GATEWAY, dataDir: 'agent', ...site, broker, sources: [SOURCE], api: { port: 0 } }
+  writeFileSync(join(folder, 'agent.yaml'), JSON.stringify(settings))
+  for (const line of commands.take('Without the package', 'npx biotrakr config check')) await typeAtCentre(life, line)
+  const [line = ''] = commands.take('Without the package', 'npx biotrakr run')
+  const child = spawn('sh', ['-c', line], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(child, 'exit')
+  for await (const part of child.stdout) if (String(part).includes('agent.started')) break
+  process.kill(-(child.pid ?? 0), 'SIGTERM')
+  await ended
 }
 
-describe('the Debian package, in a clean root', () => {
-  itNeeding(hasDebianRoot && hasMosquitto, 'a Debian root (BIOTRAKR_TEST_DEBIAN_ROOT, as root), or mosquitto,')(
-    'installs without network and compiler, syncs, is upgraded and updated with its store, and leaves nothing behind',
+/** What a repository is to its commands, in a folder of its own. */
+function makeCheckout(folder: string): void {
+  chmodSync(folder, 0o755)
+  symlinkSync(join(productRoot, 'node_modules'), join(folder, 'node_modules'))
+  for (const name of ['docker-compose.yml', 'package.json', 'deploy/prometheus', 'deploy/grafana']) {
+    cpSync(join(productRoot, name), join(folder, name), { recursive: true })
+  }
+}
+
+describe('the install guide, typed as it is printed', () => {
+  itNeeding(
+    hasDebianRoot && hasCentreRoot && hasSocat,
+    'a Debian root (BIOTRAKR_TEST_DEBIAN_ROOT, ..._CENTRE_ROOT; as root), or socat,',
+  )(
+    'leads from nothing to a centre and to fixes within three minutes, through upgrade and update, and leaves nothing behind',
     async () => {
       const work = mkdtempSync(join(tmpdir(), 'biotrakr-packages-'))
       execFileSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', join(work, 'key.pem')], { stdio: 'ignore' })
@@ -257,14 +253,27 @@ describe('the Debian package, in a clean root', () => {
       const [now, next] = [pack(work, NOW), pack(work, NEXT)]
       execFileSync('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: now })
 
-      const root = makeDebianRoot()
-      const plant = await startPlant({ gateway: GATEWAY, siteMap: ward.siteMap, tags: ward.tags })
+      const folder = mkdtempSync(join(tmpdir(), 'biotrakr-centre-'))
+      makeCheckout(folder)
+      const network = await makeNetwork()
+      const root = makeDebianRoot(network)
+      const composition = createComposition({ folder, image, network })
+      let pool: pg.Pool | undefined
+      const commands = printedCommands(guide)
+      const openPool = () => {
+        pool ??= new pg.Pool({ ...composition.database(), max: 2 }).on('error', () => undefined)
+        return pool
+      }
       try {
-        await liveThrough({ root, plant, folders: { before, now, next } })
+        const releases = { before, now, next }
+        await liveThrough({ folder, composition, root, commands, releases, pool: openPool })
+        expect(commands.left(), 'commands that nobody has typed').toEqual([])
       } finally {
-        await plant.stop()
+        await pool?.end()
+        await composition.down()
+        network.end()
         root.remove()
-        rmSync(work, { recursive: true, force: true })
+        for (const path of [work, folder]) rmSync(path, { recursive: true, force: true })
       }
     },
     600_000,
