@@ -11,7 +11,7 @@ export const code = z.string().refine(isRoomId, 'must be a name of 1-64 characte
 const smallText = z.string().trim().min(1).max(64)
 /** Metres from the map's origin. */
 const metres = z.number().min(-10_000).max(10_000)
-export const floorPoint = z.tuple([metres, metres])
+const floorPoint = z.tuple([metres, metres])
 export const polygon = z
   .array(floorPoint)
   .min(3)

@@ -11,14 +11,14 @@ interface Named extends Row {
   readonly name: string
 }
 
-export type BuildingRow = Named
+type BuildingRow = Named
 
-export interface FloorRow extends Named {
+interface FloorRow extends Named {
   readonly building: string
   readonly level: number
 }
 
-export interface DepartmentRow extends Named {
+interface DepartmentRow extends Named {
   readonly parent: string | null
   readonly cost_center: string | null
   readonly phone: string | null
@@ -37,7 +37,7 @@ export interface RoomRow extends Named {
   readonly is_tracked: boolean
 }
 
-export interface BedRow extends Row {
+interface BedRow extends Row {
   readonly code: string
   readonly room: string
   readonly state: string
@@ -58,7 +58,7 @@ export interface DoorRow extends Row {
   readonly portal: string | null
 }
 
-export interface GatewayRow extends Row {
+interface GatewayRow extends Row {
   readonly name: string
   readonly status: string
   readonly room: string | null

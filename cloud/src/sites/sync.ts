@@ -86,7 +86,7 @@ function written(values: Values): Values {
 }
 
 /** Without the entries that were left out. */
-export function given(values: Values): Values {
+function given(values: Values): Values {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
 
