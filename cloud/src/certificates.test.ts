@@ -2,10 +2,11 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { initAuthority, readAuthority, replaceFile } from './administration.ts'
+import { initAuthority, readAuthority, renewPair, replaceFile } from './administration.ts'
 import { runCli } from './cli/cli.ts'
 import { examineBroker, examineCertificates } from './examination.ts'
 import { skipWithoutMosquitto } from './ingest/test-broker.ts'
@@ -56,6 +57,35 @@ describe('biotrakr-cloud ca renew', () => {
     await initAuthority(at('authority'), Date.now())
     expect(await runCli(['node', 'cloud', 'ca', 'renew', at('none'), '--folder', at('authority')])).toBe(2)
   })
+})
+
+describe('a broker whose pair was renewed', () => {
+  it.skipIf(skipWithoutMosquitto)(
+    'shows the new one once it is told to read its files (SKIPPED without mosquitto)',
+    async () => {
+      const broker = await createSecureBroker()
+      await broker.start()
+      try {
+        const shown = () =>
+          new Promise<string | undefined>((resolve, reject) => {
+            const { hostname: host, port } = new URL(broker.centreUrl)
+            const socket = connect({ host, port: Number(port), ca: broker.authority.centreCa }, () => {
+              resolve(socket.getPeerX509Certificate()?.serialNumber)
+              socket.destroy()
+            })
+            socket.on('error', reject)
+          })
+        const before = await shown()
+        const span = { fromMs: Date.now() - 3_600_000, untilMs: Date.now() + DAY_MS }
+        expect(await renewPair(join(broker.folder, 'broker'), broker.authority, span)).toBe(true)
+        process.kill(Number(readFileSync(broker.pidFile, 'utf8')), 'SIGHUP')
+        await expect.poll(shown, { timeout: 10_000 }).not.toBe(before)
+      } finally {
+        await broker.stop()
+      }
+    },
+    30_000,
+  )
 })
 
 describe('biotrakr-cloud doctor', () => {
