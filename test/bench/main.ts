@@ -4,6 +4,7 @@ import Table from 'cli-table3'
 
 import { benchAgentMemory } from './agent-memory.ts'
 import { benchAssets } from './assets.ts'
+import { benchAudit } from './audit.ts'
 import { benchBle } from './ble.ts'
 import { benchBleEmergency } from './ble-emergency.ts'
 import { benchBleLoad } from './ble-load.ts'
@@ -12,6 +13,7 @@ import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchHistory } from './history.ts'
 import { benchIngest } from './ingest.ts'
+import { benchIsolation } from './isolation.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchLocateCost } from './locate-cost.ts'
 import { benchOutbox } from './outbox.ts'
@@ -22,8 +24,8 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, history and wards.
-Without a name all but wards, full-store, catch-up, full-catch-up and history, which take many minutes.
+Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, audit, isolation, history and wards.
+Without a name all but wards, audit, full-store, catch-up, full-catch-up and history, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -42,6 +44,8 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   locate: benchLocateCost,
   wards: benchWards,
   assets: benchAssets,
+  audit: benchAudit,
+  isolation: benchIsolation,
   'ble-emergency': benchBleEmergency,
   'catch-up': benchCatchUp,
   'full-catch-up': benchCatchUpFull,
@@ -51,7 +55,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
 /** What follows is the id of a profile. */
 const ONE_PROFILE = 'rfid:'
 
-const ONLY_BY_NAME = new Set(['wards', 'full-store', 'catch-up', 'full-catch-up', 'history'])
+const ONLY_BY_NAME = new Set(['wards', 'audit', 'full-store', 'catch-up', 'full-catch-up', 'history'])
 
 const words = process.argv.slice(2)
 const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))
