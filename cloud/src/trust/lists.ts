@@ -205,11 +205,9 @@ export const SYSTEM_ROLES: readonly SystemRole[] = [
   },
 ]
 
-export const ACCOUNT_STATUSES = ['invited', 'active', 'locked'] as const
-export type AccountStatus = (typeof ACCOUNT_STATUSES)[number]
+export type AccountStatus = 'invited' | 'active' | 'locked'
 
-export const SESSION_ENDS = ['logout', 'locked', 'password'] as const
-export type SessionEnd = (typeof SESSION_ENDS)[number]
+export type SessionEnd = 'logout' | 'locked' | 'password'
 
 /** What is kept for a number of days, unless an organisation says otherwise. */
 export const RETENTION_DAYS = { audit: 2_555, compliance: 3_650, fix: 400, sensor: 400, session: 90 } as const
@@ -218,6 +216,3 @@ export const DATA_CLASSES = ['audit', 'compliance', 'fix', 'sensor', 'session'] 
 
 export const INCIDENT_KINDS = ['breach', 'loss', 'misuse', 'outage'] as const
 export type IncidentKind = (typeof INCIDENT_KINDS)[number]
-
-export const EVENT_KINDS = ['change', 'access', 'login', 'security', 'system', 'export'] as const
-export type EventKind = (typeof EVENT_KINDS)[number]
