@@ -130,6 +130,7 @@ async function liveThrough(life: Life): Promise<void> {
     expect(performance.now() - beganMs).toBeLessThan(FIRST_FIX_MS)
     await until(`${COMMITTED} fixes`, () => fixes(pool, COMMITTED))
     await upgradeAndUpdate(life, service)
+    await enrolAsAgent(life)
     expect(await whereSecretsAre({ ...life, image, pool: life.pool() })).toEqual([])
     await service.stop()
   } finally {
@@ -170,6 +171,18 @@ async function upgradeAndUpdate(life: Life, service: Supervised) {
   expect(tally.records).toBeGreaterThan(given)
   service.start()
   await until('health', () => healthOf(root))
+}
+
+/** Once more, by the agent's own account: what it may not write it must not need. */
+async function enrolAsAgent({ root, composition }: Life): Promise<void> {
+  const words = `gateways add ${GATEWAY} --config /etc/biotrakr/enroll.yaml`
+  writeFileSync(root.at('tmp/code'), await composition.run('admin', words.split(' ')))
+  const config = '--config /etc/biotrakr/agent.yaml'
+  const url = 'https://centre.hospital.example:8443'
+  await root.type(`sudo -u biotrakr biotrakr enroll --url ${url} --code-file /tmp/code ${config}`)
+  await root.type('sudo systemctl restart biotrakr-agent')
+  await until('all confirmed under the new certificate', () => drained(root))
+  expect(await root.type(`sudo -u biotrakr biotrakr doctor ${config}`)).not.toContain('FAIL')
 }
 
 async function fixes(pool: pg.Pool, count: number): Promise<true | undefined> {

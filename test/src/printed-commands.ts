@@ -8,7 +8,7 @@ interface Block {
 }
 
 /** What a guide in Markdown prints between fences, in its order. */
-export function printedBlocks(markdown: string): readonly Block[] {
+function printedBlocks(markdown: string): readonly Block[] {
   const blocks: Block[] = []
   let section = ''
   for (const [, heading, language = '', text = ''] of markdown.matchAll(/^#+ (.+)$|^```(\w*)\n([\s\S]*?)^```$/gm)) {
