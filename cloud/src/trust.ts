@@ -32,7 +32,7 @@ export {
   openIncident,
   showIncident,
 } from './trust/incidents.ts'
-export { DATA_CLASSES, INCIDENT_KINDS, PERMISSIONS } from './trust/lists.ts'
+export { DATA_CLASSES, INCIDENT_KINDS } from './trust/lists.ts'
 export { changeSecurityPolicy, readSecurityPolicy } from './trust/policy.ts'
 export { listRetention, setRetention } from './trust/retention.ts'
 export { addRole, changeRole, ensureSystemRoles, listRoles } from './trust/roles.ts'

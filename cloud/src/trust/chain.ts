@@ -7,7 +7,7 @@ export interface ChainHead {
   readonly hash: string
 }
 
-export interface ChainProblem {
+interface ChainProblem {
   readonly kind: 'changed' | 'missing' | 'cut' | 'anchor'
   /** Number of the event. */
   readonly n: number

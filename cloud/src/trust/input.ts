@@ -19,7 +19,7 @@ interface InputProblem {
   readonly detail: string
 }
 
-export function refuseInput(errors: readonly InputProblem[]): BioTrakrError {
+function refuseInput(errors: readonly InputProblem[]): BioTrakrError {
   const all = errors.map(({ pointer, detail }) => `${pointer.slice(1) || 'it'}: ${detail}`).join('; ')
   return new BioTrakrError(`This cannot be taken (${all})`, {
     code: 'INPUT_INVALID',
