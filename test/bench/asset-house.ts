@@ -12,7 +12,7 @@ export interface AssetHouse {
   executionMs(input: AssetQuery['input']): Promise<number>
 }
 
-export interface AssetQuery {
+interface AssetQuery {
   readonly what: string
   readonly input: { readonly q?: string; readonly attrs?: Readonly<Record<string, string>>; readonly facility?: string }
 }

@@ -9,7 +9,7 @@ export interface RecallRule {
 }
 
 /** Serial numbers concerned: those within the range, those that begin so, and those listed. */
-export interface SerialRule {
+interface SerialRule {
   readonly from?: string | undefined
   readonly to?: string | undefined
   readonly prefixes?: readonly string[] | undefined

@@ -1,7 +1,7 @@
 import { createTestDatabase, type TestDatabase } from '@biotrakr/cloud/test-database'
 import pg, { type ClientBase } from 'pg'
 
-export interface TestTenant {
+interface TestTenant {
   readonly id: number
   /** Ids of facilities `north` and `south`, each with a department `icu` and a room `R1`. */
   readonly north: number

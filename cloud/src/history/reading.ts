@@ -19,7 +19,7 @@ const windowSchema = z.strictObject({
 })
 const whereAtSchema = z.strictObject({ facility: z.string().min(1).max(64), at: instant })
 
-export interface NamedPlace {
+interface NamedPlace {
   readonly code: string
   readonly name: string
 }

@@ -17,7 +17,7 @@ const FRAME_BYTES = 1_048_576
 const TAG_BYTES = 16
 const LAST = 0x8000_0000
 const MAX_HEADER_BYTES = 65_536
-export const KEY_BYTES = 32
+const KEY_BYTES = 32
 
 const headerSchema = z.strictObject({
   /** ISO 8601, UTC. */

@@ -15,7 +15,7 @@ interface WatchOptions {
   readonly onSlow?: ((statement: SlowStatement) => void) | undefined
 }
 
-export const SLOW_MS = 1_000
+const SLOW_MS = 1_000
 const MOST_TEXT = 500
 
 type Ended = () => void
