@@ -15,8 +15,8 @@ import { pino } from 'pino'
 
 import { createTestBroker, skipWithoutMosquitto } from './ingest/test-broker.ts'
 import { nodeCompression } from './node-compression.ts'
-import { applySite } from './sites/site-apply.ts'
 import { type CentreServer, type ServerOptions, startServer } from './server.ts'
+import { applySite } from './sites/site-apply.ts'
 import { systemClock } from './system-clock.ts'
 import { createTestDatabase, type TestDatabase } from './upkeep/test-database.ts'
 
