@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { Clock, Pulse, Random, Reading, TagEvent, Timer } from '@biotrakr/shared'
+import type { Clock, Pulse, Random, Reading, ReceiverId, TagEvent, Timer } from '@biotrakr/shared'
 import type { Logger } from 'pino'
 
 import type { Source } from './acquire/source.ts'
@@ -19,6 +19,7 @@ import { openSqliteOutbox } from './outbox/sqlite-outbox.ts'
 import { createOwnIdentity, type OwnIdentity } from './own-identity.ts'
 import { createPipeline, type Pipeline, type PipelineSettings, WINDOW_MS } from './pipeline.ts'
 import { agentPulses, type Rounds } from './pulses.ts'
+import { receiversDown } from './receivers-down.ts'
 import type { RecordClock } from './record-clock.ts'
 import type { SiteStatus } from './site-keeper.ts'
 import { stampedOutbox, stampedSync } from './stamped.ts'
@@ -55,7 +56,7 @@ export interface AgentParts {
 interface Witness {
   /** @param nowMs event time at which it was taken, wall milliseconds */
   took(reading: Reading, nowMs: number): void
-  closed(nowMs: number): void
+  closed(nowMs: number, down: readonly ReceiverId[]): void
 }
 
 /** What of a configuration the answers depend on. */
@@ -222,8 +223,10 @@ export class Agent {
   /** Once per window: what was heard becomes answers, and what an answer says anew becomes a record. */
   #closeWindows(): void {
     const atMs = this.#parts.eventClock.wallMs()
-    this.#parts.witness?.closed(atMs)
-    const { windows, places, records, telemetry } = this.#pipeline.close(atMs)
+    // What its own link already tells needs no statistics.
+    const down = receiversDown(this.#parts.sources)
+    this.#parts.witness?.closed(atMs, down)
+    const { windows, places, records, telemetry } = this.#pipeline.close(atMs, down)
     this.counters.fixes += places.length
     this.counters.ledgerFixes += records.length
     this.counters.telemetry += telemetry.length

@@ -64,8 +64,9 @@ function recordTwoMinutes(name: string, maxBytes: number, run = 'r1'): Answer[] 
       capture.took(reading, atMs)
       answers.push(...taken(pipeline.take(reading, atMs)))
     }
-    capture.closed(T0 + (second + 1) * 1_000)
-    answers.push(...closed(pipeline.close(T0 + (second + 1) * 1_000)))
+    const down = second > 40 && second < 60 ? receivers.slice(1, 2) : []
+    capture.closed(T0 + (second + 1) * 1_000, down)
+    answers.push(...closed(pipeline.close(T0 + (second + 1) * 1_000, down)))
   }
   capture.end()
   return answers

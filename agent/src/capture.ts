@@ -72,20 +72,38 @@ export interface ReplaySummary {
  * @throws BioTrakrError CAPTURE_UNREADABLE
  */
 export function* replayCaptures(paths: readonly string[]): Generator<Answer, ReplaySummary, void> {
-  const [path = '', ...others] = paths
-  const first = readHeader(path)
-  const pipeline = createPipeline(first.header.settings as PipelineSettings)
+  const { header, steps } = openRun(paths)
+  const pipeline = createPipeline(header.settings as PipelineSettings)
   const counts = { readings: 0, places: 0, records: 0 }
-  let end = yield* play(first.steps, pipeline, counts)
-  let number = first.header.file
-  for (const other of others) {
-    const { header, steps } = readHeader(other)
-    number += 1
-    if (header.run !== first.header.run || header.file !== number || end !== 'whole') throw notNext(other)
-    end = yield* play(steps, pipeline, counts)
-  }
-  const { gateway, software, startedMs, file } = first.header
+  const end = yield* play(steps, pipeline, counts)
+  const { gateway, software, startedMs, file } = header
   return { gateway, software, startedMs, ...counts, end, beginsLate: file > 1 }
+}
+
+/**
+ * Captures of one run, in order, as one.
+ * @throws BioTrakrError CAPTURE_UNREADABLE; when a file does not follow the one before it, once the steps come to it
+ */
+export function openRun(paths: readonly string[]) {
+  const [path = '', ...others] = paths
+  const { header, steps } = readHeader(path)
+  return { header, steps: stepsOf(header, steps, others) }
+}
+
+type Steps = ReturnType<typeof openCapture>['steps']
+
+function* stepsOf(
+  first: { readonly run: string; readonly file: number },
+  steps: Steps,
+  others: readonly string[],
+): Steps {
+  let end = yield* steps
+  for (const [n, other] of others.entries()) {
+    const { header, steps: own } = readHeader(other)
+    if (header.run !== first.run || header.file !== first.file + n + 1 || end !== 'whole') throw notNext(other)
+    end = yield* own
+  }
+  return end
 }
 
 /** Opens a capture and checks what its run was like. @throws BioTrakrError CAPTURE_UNREADABLE */
@@ -97,16 +115,14 @@ export function readHeader(path: string) {
 
 type Counts = { -readonly [name in 'readings' | 'places' | 'records']: number }
 
-function* play(
-  steps: ReturnType<typeof openCapture>['steps'],
-  pipeline: Pipeline,
-  counts: Counts,
-): Generator<Answer, CaptureEnd, void> {
+function* play(steps: Steps, pipeline: Pipeline, counts: Counts): Generator<Answer, CaptureEnd, void> {
   for (let next = steps.next(); ; next = steps.next()) {
     if (next.done) return next.value
     const step = next.value
     const answers =
-      step.kind === 'reading' ? taken(pipeline.take(step.reading, step.nowMs)) : closed(pipeline.close(step.nowMs))
+      step.kind === 'reading'
+        ? taken(pipeline.take(step.reading, step.nowMs))
+        : closed(pipeline.close(step.nowMs, step.down))
     if (step.kind === 'reading') counts.readings += 1
     for (const answer of answers) {
       counts[answer.as === 'place' ? 'places' : 'records'] += 1

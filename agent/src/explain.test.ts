@@ -163,6 +163,24 @@ describe('biotrakr explain', () => {
     expect(await roomAt('--at', new Date(T0 + 20_000).toISOString())).toBe('A')
   })
 
+  it('replays several captures of one run as one, and refuses those of two', async () => {
+    const path = join(dir, 'long.capture')
+    const wish = { maxBytes: 1_500, rotate: 50, config: readConfig(configFile), startedMs: T0 }
+    const capture = recordRun({ ...wish, path, run: 'long' })
+    eachReading(
+      (receiver, rssiDbm, atMs) => capture.took({ tag: TAG, receiver, rssiDbm, atMs, medium: 'BLE' }, atMs),
+      (nowMs) => capture.closed(nowMs),
+    )
+    capture.end()
+    const { files } = capture.status()
+    expect(files).toBeGreaterThan(1)
+    const paths = Array.from({ length: files }, (_, n) => (n === 0 ? path : `${path}.${n + 1}`))
+    const told = await run(TAG, '--json', '--capture', ...paths)
+    expect([told.code, JSON.parse(told.out).room]).toEqual([0, 'B'])
+    const other = await run(TAG, '--capture', path, join(dir, 'run.capture'))
+    expect([other.code, other.err]).toEqual([1, expect.stringContaining('does not follow the file before it')])
+  })
+
   it('replays a data set up to a second', async () => {
     const rows = Array.from({ length: 60 }, (_, s) =>
       Object.entries(powersAt(s)).map(([receiver, dbm]) => `one,${s * 1000},${receiver},c00000000001,${dbm},A`),

@@ -6,7 +6,7 @@ import { BioTrakrError, type Fix, type TagId } from '@biotrakr/shared'
 
 import { outboxPath } from './agent.ts'
 import { askAgent } from './api-client.ts'
-import { readHeader } from './capture.ts'
+import { openRun } from './capture.ts'
 import type { AgentConfig } from './config.ts'
 import { trainOn } from './evaluate.ts'
 import { decodeEvidence, type KeptEvidence } from './locate/evidence.ts'
@@ -92,22 +92,27 @@ interface Recorded {
 }
 
 /**
- * Runs a capture, or the test drive of a data set, up to a time and asks there.
+ * Runs captures of one run, or the test drive of a data set, up to a time and asks there.
+ * @param paths the files in their order, or one folder
  * @returns undefined when the tag was not heard until then
  * @throws BioTrakrError CAPTURE_UNREADABLE, DATASET_UNREADABLE or DATASET_INVALID
  */
-export function explainRecorded(path: string, recorded: Recorded): Explanation | undefined {
+export function explainRecorded(paths: readonly string[], recorded: Recorded): Explanation | undefined {
+  const [path = ''] = paths
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-  return isFolder ? explainDataset(path, recorded) : explainCapture(path, recorded)
+  return isFolder ? explainDataset(path, recorded) : explainCaptures(paths, recorded)
 }
 
-function explainCapture(path: string, { tag, atMs = Number.POSITIVE_INFINITY }: Recorded): Explanation | undefined {
-  const { header, steps } = readHeader(path)
+function explainCaptures(
+  paths: readonly string[],
+  { tag, atMs = Number.POSITIVE_INFINITY }: Recorded,
+): Explanation | undefined {
+  const { header, steps } = openRun(paths)
   const pipeline = createPipeline(header.settings as PipelineSettings)
   for (const step of steps) {
     if (step.nowMs > atMs) break
     if (step.kind === 'reading') pipeline.take(step.reading, step.nowMs)
-    else pipeline.close(step.nowMs)
+    else pipeline.close(step.nowMs, step.down)
   }
   return pipeline.explain(tag)
 }

@@ -1,4 +1,4 @@
-import type { Fix, Reading, SensorReading, SiteMap, TagEvent, TagId, TagWindow } from '@biotrakr/shared'
+import type { Fix, Reading, ReceiverId, SensorReading, SiteMap, TagEvent, TagId, TagWindow } from '@biotrakr/shared'
 
 import { createFilter, type FilterCounters } from './filter/filter.ts'
 import { type Explanation, explainTag, type MaskedReceiver, maskedReceivers } from './locate/explain.ts'
@@ -34,8 +34,11 @@ interface Closed {
 export interface Pipeline {
   /** @param nowMs wall milliseconds; @returns presses and the like that are new and wait for no window */
   take(reading: Reading, nowMs: number): readonly TagEvent[]
-  /** Closes the windows that have ended by `nowMs`, wall milliseconds. */
-  close(nowMs: number): Closed
+  /**
+   * Closes the windows that have ended by `nowMs`, wall milliseconds.
+   * @param down receivers known to hear nothing just now: left out at once, and taken back as soon as they are missing here
+   */
+  close(nowMs: number, down?: readonly ReceiverId[]): Closed
   /** Why a tag is said to be where it is; undefined for one that was not heard. */
   explain(tag: TagId): Explanation | undefined
   /** Receivers that nothing is concluded from just now. */
@@ -55,6 +58,7 @@ export function createPipeline({ maxTags, floorDbm, ...settings }: PipelineSetti
   /** Newest answer per tag, bounded by the allow-list as every per-tag table is. */
   const newest = new Map<TagId, Fix>()
   let state = emptyState({ maxTags })
+  let down: ReadonlySet<ReceiverId> = new Set()
   const roomOf = (tag: TagId) => newest.get(tag)?.room ?? null
 
   return {
@@ -70,12 +74,13 @@ export function createPipeline({ maxTags, floorDbm, ...settings }: PipelineSetti
     },
     take: (reading, nowMs) =>
       filter.add(reading).map((event) => ({ ...event, atMs: Math.min(event.atMs, nowMs), room: roomOf(event.tag) })),
-    close(nowMs) {
+    close(nowMs, receiversDown = []) {
+      if (!isSame(down, receiversDown)) down = new Set(receiversDown)
       const { windows, telemetry } = filter.close(nowMs)
       const places: Fix[] = []
       const records: Fix[] = []
       for (const window of windows) {
-        const next = locate(siteMap, state, window)
+        const next = locate(siteMap, state, window, { down })
         state = next.state
         const record = policy(next.located, siteMap.version)
         if (record) records.push(record)
@@ -88,4 +93,8 @@ export function createPipeline({ maxTags, floorDbm, ...settings }: PipelineSetti
       return { windows, places, records, telemetry: telemetry.map((item) => ({ ...item, room: roomOf(item.tag) })) }
     },
   }
+}
+
+function isSame(before: ReadonlySet<ReceiverId>, now: readonly ReceiverId[]): boolean {
+  return before.size === now.length && now.every((receiver) => before.has(receiver))
 }

@@ -81,6 +81,7 @@ export function createBleSource(options: BleSourceOptions): BleSource {
         readings,
         watchesSilence: true,
         errors: all.reduce((sum, { failures, counts }) => sum + failures + counts.malformed, unrecognisable),
+        down: all.filter(isDown).map(({ receiver }) => receiver),
         adapters: all,
       }
     },
@@ -89,7 +90,11 @@ export function createBleSource(options: BleSourceOptions): BleSource {
 
 function stateOf(adapters: readonly BleAdapterStatus[]): SourceStatus['state'] {
   if (adapters.some(({ scanning, verdict }) => scanning && verdict !== 'deaf')) return 'up'
-  return adapters.some(({ failure, verdict }) => failure !== undefined || verdict === 'deaf') ? 'failed' : 'starting'
+  return adapters.some(isDown) ? 'failed' : 'starting'
+}
+
+function isDown({ scanning, failure, verdict }: BleAdapterStatus): boolean {
+  return verdict === 'deaf' || (!scanning && failure !== undefined)
 }
 
 function describe(status: BleAdapterStatus): string {

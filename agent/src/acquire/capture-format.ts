@@ -16,7 +16,7 @@ import { z } from 'zod'
  *
  * The header comes first, the end last. A file without an end was cut off: everything up to the last whole block is good.
  * A step is `["r", now, tag, receiver, medium, at, rssi or null, rest?]`, a reading taken in at event time `now`, or
- * `["c", now]`: the windows that had ended by then were closed.
+ * `["c", now, down?]`: the windows that had ended by then were closed, while these receivers were known to hear nothing.
  */
 export const MAGIC = 'BTCAP'
 export const VERSION = 1
@@ -28,10 +28,10 @@ export const MAX_BLOCK_BYTES = 64 * 1_024 * 1_024
 
 export type CaptureStep =
   | { readonly kind: 'reading'; readonly nowMs: number; readonly reading: Reading }
-  | { readonly kind: 'close'; readonly nowMs: number }
+  | { readonly kind: 'close'; readonly nowMs: number; readonly down?: readonly ReceiverId[] }
 
 export function lineOfStep(step: CaptureStep): string {
-  if (step.kind === 'close') return JSON.stringify(['c', step.nowMs])
+  if (step.kind === 'close') return JSON.stringify(step.down ? ['c', step.nowMs, step.down] : ['c', step.nowMs])
   const { tag, receiver, medium, atMs, rssiDbm = null, ...rest } = step.reading
   const line = ['r', step.nowMs, tag, receiver, medium, atMs, rssiDbm]
   return JSON.stringify(Object.keys(rest).length === 0 ? line : [...line, rest])
@@ -51,6 +51,7 @@ const tag = z.string().refine((text): text is TagId => isTagId(text))
 const receiver = z.string().refine((text): text is ReceiverId => isReceiverId(text))
 const stepSchema = z.union([
   z.tuple([z.literal('c'), number]),
+  z.tuple([z.literal('c'), number, z.array(receiver).max(10_000)]),
   z.tuple([z.literal('r'), number, tag, receiver, z.enum(['BLE', 'RFID']), number, number.nullable()]),
   z.tuple([z.literal('r'), number, tag, receiver, z.enum(['BLE', 'RFID']), number, number.nullable(), rest]),
 ])
@@ -59,7 +60,7 @@ const stepSchema = z.union([
 export function stepOfLine(line: string): CaptureStep | undefined {
   const step = stepSchema.safeParse(parsed(line)).data
   if (step === undefined) return undefined
-  if (step[0] === 'c') return { kind: 'close', nowMs: step[1] }
+  if (step[0] === 'c') return { kind: 'close', nowMs: step[1], ...(step[2] && { down: step[2] }) }
   const [, nowMs, tag, receiver, medium, atMs, rssiDbm, more = {}] = step
   const reading = { tag, receiver, medium, atMs, ...(rssiDbm !== null && { rssiDbm }), ...more } as Reading
   return { kind: 'reading', nowMs, reading }

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { crc32, deflateRawSync } from 'node:zlib'
 
-import { BioTrakrError, type Reading } from '@biotrakr/shared'
+import { BioTrakrError, type Reading, type ReceiverId } from '@biotrakr/shared'
 
 import { BLOCK, BLOCK_HEAD_BYTES, type CaptureStep, lineOfStep, MAGIC, VERSION } from './capture-format.ts'
 
@@ -31,7 +31,7 @@ export interface CaptureStatus {
 
 export interface CaptureWriter {
   took(reading: Reading, nowMs: number): void
-  closed(nowMs: number): void
+  closed(nowMs: number, down?: readonly ReceiverId[]): void
   /** Writes what is held and the end. */
   end(): void
   status(): CaptureStatus
@@ -97,7 +97,7 @@ export function createCapture(options: CaptureOptions): CaptureWriter {
 
   return {
     took: (reading, nowMs) => add({ kind: 'reading', reading, nowMs }),
-    closed: (nowMs) => add({ kind: 'close', nowMs }),
+    closed: (nowMs, down = []) => add({ kind: 'close', nowMs, ...(down.length > 0 && { down }) }),
     end() {
       if (state !== 'writing') return
       guarded(() => {

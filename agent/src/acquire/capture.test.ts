@@ -50,7 +50,10 @@ describe('a step of a capture', () => {
         const { rssiDbm: _none, ...bare } = reading(n)
         const step: CaptureStep = { kind: 'reading', nowMs, reading: { ...bare, ...more } as Reading }
         expect(stepOfLine(lineOfStep(step))).toEqual(step)
-        expect(stepOfLine(lineOfStep({ kind: 'close', nowMs }))).toEqual({ kind: 'close', nowMs })
+        for (const down of [{}, { down: [bare.receiver] }]) {
+          const close: CaptureStep = { kind: 'close', nowMs, ...down }
+          expect(stepOfLine(lineOfStep(close))).toEqual(close)
+        }
       }),
       { numRuns: 200 },
     )

@@ -186,6 +186,7 @@ class Supervisor implements LlrpSource {
       region: settings.region,
       powersDbm: this.#powersDbm,
       antennasOff: [...this.#antennasOff].sort((a, b) => a - b),
+      down: [...this.#antennasOff].flatMap((antenna) => this.#options.receivers.get(antenna) ?? []),
       llrp: { ...this.#session.counters },
       opens: this.#opens,
       reader: {

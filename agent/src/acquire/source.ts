@@ -13,6 +13,8 @@ export interface SourceStatus {
   readonly errors: number
   /** True while the source itself does something about a silence that lasts; otherwise silence says nothing of it. */
   readonly watchesSilence?: boolean
+  /** While it is up: receivers that hear nothing all the same, as their radio or antenna is gone. */
+  readonly down?: readonly ReceiverId[]
   /** Of a source with radios: each of them. */
   readonly adapters?: readonly BleAdapterStatus[]
   /** Of a source that hears everybody: whoever is not the site's, as numbers. */

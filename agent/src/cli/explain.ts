@@ -9,7 +9,7 @@ import { explanationLines, keptLines } from './explain-view.ts'
 interface ExplainOptions {
   readonly config?: string
   readonly at?: string
-  readonly capture?: string
+  readonly capture?: readonly string[]
   readonly json: boolean
 }
 
@@ -24,7 +24,10 @@ export function addExplainCommand(biotrakr: Command): void {
       "the agent's configuration file (YAML): asks the agent, or its store when it is down",
     )
     .option('--at <time>', 'then instead of now: 2026-01-31T14:05:00Z; of a data set, seconds since its beginning')
-    .option('--capture <path>', 'a capture of biotrakr record, or the folder of a data set, instead of an agent')
+    .option(
+      '--capture <path...>',
+      'captures of one run of biotrakr record in their order, or the folder of a data set, instead of an agent',
+    )
     .option('--json', 'one JSON document instead of plain lines', false)
     .action(explain)
 }

@@ -8,6 +8,7 @@ import { pipelineSettings } from '../agent.ts'
 import { type Answer, type CaptureStatus, type CaptureWriter, closed, recordRun, taken } from '../capture.ts'
 import { type AgentConfig, readConfig } from '../config.ts'
 import { createPipeline, WINDOW_MS } from '../pipeline.ts'
+import { receiversDown } from '../receivers-down.ts'
 import { type Source, scaledClock } from '../sources.ts'
 import { systemClock } from '../system-clock.ts'
 import { createAnswerWriter } from './answer-lines.ts'
@@ -68,8 +69,9 @@ async function record(options: RecordOptions): Promise<number> {
   }
   const close = () => {
     const nowMs = clock.wallMs()
-    capture.closed(nowMs)
-    tell(closed(pipeline.close(nowMs)))
+    const down = receiversDown(sources)
+    capture.closed(nowMs, down)
+    tell(closed(pipeline.close(nowMs, down)))
   }
   for (const source of sources) {
     await source.start((reading) => {
