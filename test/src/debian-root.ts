@@ -15,7 +15,7 @@ export const hasDebianRoot = debianArchive !== '' && existsSync(debianArchive) &
 
 /** Not of the package: what dpkg, systemd and this test write beside it. */
 const NOT_OURS =
-  /^(var\/lib\/(dpkg|systemd|apt)|var\/log|var\/cache|tmp|root|proc|sys|dev|etc\/credstore)(\/|\.encrypted$|$)|^etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$/
+  /^(var\/lib\/(dpkg|systemd|apt)|var\/log|var\/cache|run\/mount|tmp|root|proc|sys|dev|etc\/credstore)(\/|\.encrypted$|$)|^etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$/
 
 /** A clean Debian in a folder. No service manager runs in it, so the caller starts what a unit would start. */
 export interface DebianRoot {

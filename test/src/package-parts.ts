@@ -127,3 +127,24 @@ export function fillStore(root: DebianRoot, { gateway, tag, room }: Filling): nu
   if (evicted === 0) throw new Error('the store did not get full')
   return given
 }
+
+/**
+ * The command of a unit of the package as a line for its root, held to what the unit lets it write and to its rights, as
+ * far as mounts and capabilities go: there is no service manager that would add the rest.
+ */
+export function lineOfUnit(root: DebianRoot, unit: string): string {
+  const text = readFileSync(root.at(`usr/lib/systemd/system/${unit}`), 'utf8')
+  const settingOf = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1] ?? ''
+  const writable = [...settingOf('ReadWritePaths').split(' '), '/tmp'].map((path) => `mount --bind ${path} /mnt${path}`)
+  const rights = settingOf('CapabilityBoundingSet').replaceAll('CAP_', '+').toLowerCase().replaceAll(' ', ',')
+  const steps = [
+    'mount --bind / /mnt',
+    ...writable,
+    'mount --rbind /proc /mnt/proc',
+    'mount --rbind /dev /mnt/dev',
+    'mount -o remount,bind,ro /mnt',
+    `exec chroot /mnt setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,${rights} ${settingOf('ExecStart')}`,
+  ]
+  // Each line has mounts of its own.
+  return steps.join(' && ')
+}

@@ -19,7 +19,16 @@ import { type Composition, createComposition } from './composition.ts'
 import { type DebianRoot, digestOf, hasDebianRoot, inodeOf, makeDebianRoot } from './debian-root.ts'
 import { makeNetwork } from './namespaces.ts'
 import { hasSocat, itNeeding } from './needs.ts'
-import { debOf, fillStore, pack, replaceServiceManager, type Supervised, storeOf, supervise } from './package-parts.ts'
+import {
+  debOf,
+  fillStore,
+  lineOfUnit,
+  pack,
+  replaceServiceManager,
+  type Supervised,
+  storeOf,
+  supervise,
+} from './package-parts.ts'
 import { printedCommands, printedFile } from './printed-commands.ts'
 
 const image = process.env['BIOTRAKR_TEST_CENTRE_ROOT'] ?? ''
@@ -223,7 +232,9 @@ async function update(
   await expect(root.type('sudo biotrakr update --from /root/rogue')).rejects.toThrow(/RELEASE_REFUSED/)
   cpSync(release, join(folder, 'release'), { recursive: true })
   await composition.run('admin', ['release', 'add', '/files/release', '--config', '/etc/biotrakr/serve.yaml'])
-  expect(await root.type('sudo biotrakr update')).toContain(`${NEXT} is in force`)
+  // As the timer would start it.
+  expect(await root.type(lineOfUnit(root, 'biotrakr-update.service'))).toContain(`${NEXT} is in force`)
+  expect(await root.type('sudo biotrakr update')).toContain(`${NEXT} is the newest`)
 }
 
 /** "Without the package", with a ward that is played and no broker. */
