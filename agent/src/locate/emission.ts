@@ -75,7 +75,7 @@ interface Span {
 }
 
 /** Log of the weighted sum over a room's typical places, without overflow. */
-export function spotLikelihood(
+function spotLikelihood(
   { spots, logSpotWeight }: Pick<RoomModel, 'spots' | 'logSpotWeight'>,
   { from, to }: Span,
   evidence: Evidence,
@@ -85,7 +85,7 @@ export function spotLikelihood(
 }
 
 /** @param from number of the first place */
-function logSum(
+export function logSum(
   logWeight: Float64Array,
   from: number,
   { count, logLikelihood }: Pick<Rows, 'count' | 'logLikelihood'>,

@@ -1,11 +1,11 @@
 import type { SurveyTrust } from '@biotrakr/shared'
 
 import { cellsOf } from './cells.ts'
-import { rowLikelihood, spotLikelihood } from './emission.ts'
 import { type Heard, mediumOf } from './heard.ts'
+import { createJudge, roomsBySpots } from './held-out.ts'
 import type { Layout } from './layout.ts'
 import { buildModel, listenTo, type RoomModel, UNSURVEYED } from './model.ts'
-import { at, indexAt } from './numbers.ts'
+import { at } from './numbers.ts'
 import { spotsOf } from './spots.ts'
 import { type LabelledTick, sumsOf } from './sums.ts'
 
@@ -31,6 +31,7 @@ const STAY_TICKS = 10
 const LEAST_STAY_TICKS = 6
 const FEWEST_STAYS = 8
 const POWER = { least: Math.exp(-3.7), most: Math.exp(0.6), steps: 24 }
+const FAR_BEHIND = -60
 /** One visit to a room cannot judge itself. */
 const SINGLE_VISIT = { second: 0.7, stay: 0.1, error: 0.25 }
 /** The survey tag's own power is known well. */
@@ -103,10 +104,10 @@ function judgeFolds(layout: Layout, { ticks, folds, withSpots }: Held): Judged[]
     const known = ticks.filter((_, t) => folds[t] !== fold)
     const held = ticks.filter((_, t) => folds[t] === fold)
     if (known.length === 0 || held.length === 0) continue
-    const model = modelWithout(layout, known, withSpots)
+    const judge = judgeBy(modelWithout(layout, known, withSpots), withSpots)
     for (const tick of held) {
       const weight = 1 / Math.sqrt(perRoom.get(tick.room) ?? 1)
-      judged.push({ tick, weight, ...judge(model, tick, withSpots) })
+      judged.push({ tick, weight, ...judge(tick) })
     }
   }
   return judged
@@ -120,26 +121,19 @@ function modelWithout(layout: Layout, ticks: readonly LabelledTick[], withSpots:
   return model
 }
 
-function judge(model: RoomModel, tick: LabelledTick, withSpots: boolean): Pick<Judged, 'whole' | 'spots'> {
-  const rooms = model.layout.rooms.length
-  const heard = heardOf(model.layout, tick)
-  const evidence = HEARD.map((heardWeight) => ({
-    heard,
-    offset: OFFSET,
-    receivers: model.layout.receivers.length,
-    heardWeight,
-  }))
-  const whole = evidence.map((own) =>
-    Float64Array.from({ length: rooms }, (_, k) => rowLikelihood(model.rooms, k, own)),
-  )
-  if (!withSpots) return { whole, spots: whole }
-  const spots = evidence.map((own, choice) =>
-    Float64Array.from({ length: rooms }, (_, k) => {
-      const [from, to] = [indexAt(model.spotStart, k), indexAt(model.spotStart, k + 1)]
-      return from === to ? (whole[choice]?.[k] ?? 0) : spotLikelihood(model, { from, to }, own)
-    }),
-  )
-  return { whole, spots }
+/** Judges by a model in which the tick is not. */
+function judgeBy(model: RoomModel, withSpots: boolean): (tick: LabelledTick) => Pick<Judged, 'whole' | 'spots'> {
+  const known = { receivers: model.layout.receivers.length, offset: OFFSET }
+  const byRoom = createJudge(model.rooms, known)
+  const bySpot = createJudge(model.spots, known)
+  return (tick) => {
+    const heard = heardOf(model.layout, tick)
+    // Outside is not among what a survey can tell of.
+    const whole = byRoom.rows(heard, HEARD).map((rows) => rows.subarray(0, model.layout.rooms.length))
+    if (!withSpots) return { whole, spots: whole }
+    const spots = bySpot.rows(heard, HEARD)
+    return { whole, spots: whole.map((own, w) => roomsBySpots(model, spots[w] ?? own, own)) }
+  }
 }
 
 function heardOf(layout: Layout, { heard, dbm, counts, rounds }: LabelledTick): Heard {
@@ -226,7 +220,11 @@ function bestPower(scored: readonly Scored[]): { readonly power: number; readonl
 function logLoss({ room, log }: Scored, power: number): number {
   const top = at(log, topOf(log))
   let sum = 0
-  for (let k = 0; k < log.length; k++) sum += Math.exp(power * (at(log, k) - top))
+  for (let k = 0; k < log.length; k++) {
+    const behind = power * (at(log, k) - top)
+    // What is farther behind moves no sum of doubles that is 1 or more.
+    if (!(behind < FAR_BEHIND)) sum += Math.exp(behind)
+  }
   return Math.log(sum) - power * (at(log, room) - top)
 }
 
