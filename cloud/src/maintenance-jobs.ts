@@ -1,12 +1,9 @@
 import type { Clock } from '@biotrakr/shared'
 import type { ClientBase } from 'pg'
 
-import { rebuildDepreciation } from './assets/depreciation-job.ts'
-import { matchOpenRecalls } from './assets/recall-match.ts'
 import { rebuildSearchWords } from './assets/search-assets.ts'
 import { forEachTenant } from './assets/service-jobs.ts'
-import { confirmTransfers } from './assets/transfer-arrival.ts'
-import { openOverduePm } from './assets/work-order-overdue.ts'
+import { serviceJobs } from './assets/service-upkeep.ts'
 import { deriveStays } from './history/derive-stays.ts'
 import { dropOldHistory } from './history/drop-history.ts'
 import { rollUp } from './history/roll-up.ts'
@@ -54,35 +51,12 @@ function locationJobs(clock: Clock): Job[] {
         return { rows: days + hours, said: `${tags} tags` }
       },
     },
-    {
-      name: 'transfers',
-      schedule: '*/5 * * * *',
-      budgetMs: MINUTE_MS,
-      run: async (client) => rows(await confirmTransfers(client)),
-    },
   ]
 }
 
 function assetJobs(): Job[] {
   return [
-    {
-      name: 'overdue-maintenance',
-      schedule: '5 * * * *',
-      budgetMs: 5 * MINUTE_MS,
-      run: async (client, nowMs) => rows(await openOverduePm(client, new Date(nowMs))),
-    },
-    {
-      name: 'recalls',
-      schedule: '25 * * * *',
-      budgetMs: 5 * MINUTE_MS,
-      run: async (client) => rows(await matchOpenRecalls(client)),
-    },
-    {
-      name: 'depreciation',
-      schedule: '40 1 * * *',
-      budgetMs: 30 * MINUTE_MS,
-      run: async (client) => rows(await rebuildDepreciation(client)),
-    },
+    ...serviceJobs,
     {
       name: 'search-words',
       schedule: '0 4 * * *',
