@@ -66,7 +66,6 @@ export type ErrorCode =
   | 'BACKUP_DAMAGED'
   | 'BACKUP_KEY'
   | 'RESTORE_FAILED'
-  | 'JOB_FAILED'
   | 'KEY_INVALID'
   | 'UNAUTHENTICATED'
   | 'OVERLOADED'
