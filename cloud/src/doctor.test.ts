@@ -25,6 +25,9 @@ const LOOKS = [lookAtPolicies, lookAtRoles, lookAtRights]
 const troubles = (found: readonly Finding[]) => found.filter(({ state }) => state !== 'ok')
 const byCheck = (found: readonly Finding[], check: string) => found.filter((finding) => finding.check === check)
 
+/** What nobody has run in a new database. */
+const NOT_BEGUN = ['scheduled work', 'backups', 'restore drill']
+
 describe('biotrakr-cloud doctor at a real database', () => {
   let database: TestDatabase
   let dir: string
@@ -40,11 +43,12 @@ describe('biotrakr-cloud doctor at a real database', () => {
     await database.stop()
   })
 
-  it('finds nothing but what a test database lacks: durability and an ingester', async () => {
+  it('finds nothing but what a test database lacks: durability, an ingester and care', async () => {
     const found = await examine()
     expect(troubles(found).map(({ check, state }) => [check, state])).toEqual([
       ['durability', 'fail'],
       ['ingesters', 'warn'],
+      ...NOT_BEGUN.map((check) => [check, 'warn']),
     ])
     expect(byCheck(found, 'durability')[0]?.mend).toContain('alter system reset fsync;')
     for (const check of ['PostgreSQL', 'clock', 'migrations', 'edition', 'policies', 'roles', 'rights', 'quarantine']) {
@@ -88,7 +92,7 @@ describe('biotrakr-cloud doctor at a real database', () => {
     ])
     for (const mend of mends) await run(mend.replace(/^Run as .*?: /, ''))
     await run('revoke usage on schema telemetry from bt_api')
-    expect(troubles(await examine()).map(({ check }) => check)).toEqual(['durability', 'ingesters'])
+    expect(troubles(await examine()).map(({ check }) => check)).toEqual(['durability', 'ingesters', ...NOT_BEGUN])
   })
 
   it('tells live ingesters from dead ones, and says what waits in quarantine', async () => {
@@ -109,6 +113,32 @@ describe('biotrakr-cloud doctor at a real database', () => {
     await run('delete from rtls.quarantine')
   })
 
+  it('says how old backup, drill and scheduled work are, and whether they failed', async () => {
+    const note = (job: string, hours: number, ok: boolean) =>
+      run(`insert into rtls.job_run (job, started_at, ended_at, ok, detail) select '${job}', t, t, ${ok},
+        '{"oldestKeptAt": "2026-01-02T00:00:00Z"}' from (select now() - interval '${hours} hours') as at (t)`)
+    const states = async () => {
+      const found = await examine()
+      return NOT_BEGUN.map((check) => byCheck(found, check)[0]?.state)
+    }
+    await note('stays', 0, true)
+    await note('backup', 20, true)
+    await note('restore-drill', 24 * 30, true)
+    expect(await states()).toEqual(['ok', 'ok', 'ok'])
+    expect(byCheck(await examine(), 'backups')[0]?.meaning).toBe(
+      'the newest is 20.0 h old, the oldest that is kept is of 2026-01-02',
+    )
+    await note('recall-matching', 1, false)
+    await note('backup', 1, false)
+    await note('restore-drill', 1, false)
+    expect(await states()).toEqual(['warn', 'warn', 'fail'])
+    await run(
+      `update rtls.job_run set started_at = started_at - interval '40 hours', ended_at = ended_at - interval '40 hours'`,
+    )
+    expect(await states()).toEqual(['fail', 'fail', 'fail'])
+    await run('truncate rtls.job_run')
+  })
+
   it('compares the two clocks', async () => {
     const stateOf = async (aheadMs: number) => byCheck(await examine(() => Date.now() + aheadMs), 'clock')[0]?.state
     expect([await stateOf(0), await stateOf(5_000), await stateOf(-3_600_000)]).toEqual(['ok', 'warn', 'fail'])
@@ -121,8 +151,10 @@ describe('biotrakr-cloud doctor at a real database', () => {
       ['durability', 'fail'],
       ['migrations', 'warn'],
       ['ingesters', 'warn'],
+      ['scheduled work', 'warn'],
+      ['backups', 'warn'],
     ])
-    expect(troubles(await look('bt_api')).map(({ check }) => check)).toEqual(['durability', 'ingesters'])
+    expect(troubles(await look('bt_api')).map(({ check }) => check)).toEqual(['durability', 'ingesters', ...NOT_BEGUN])
   })
 
   it('says of an empty database that it was never migrated', async () => {

@@ -1,4 +1,6 @@
 import type { ClientBase } from 'pg'
+
+import { lookAtBackups, lookAtJobs } from './doctor-care.ts'
 import { probeEdition } from './edition.ts'
 import { migrationStatus } from './migrate.ts'
 
@@ -101,8 +103,8 @@ const lookAtEdition: Look = async (client) => {
   }
   const kept = {
     timescale: 'history in hypertables, compressed, with retention',
-    apache: 'history in hypertables without compression and retention (Apache licence of TimescaleDB)',
-    plain: 'history in ordinary tables: no compression, nothing is removed by itself',
+    apache: 'history in hypertables without compression (Apache licence of TimescaleDB); maintain sums and removes',
+    plain: 'history in ordinary tables without compression; maintain sums and removes',
   }[mode]
   const found: Finding = { check, state: 'ok', meaning: `${mode}: ${kept}` }
   if (extension === undefined || offered === null || offered === extension) return [found]
@@ -163,8 +165,8 @@ const lookAtQuarantine: Look = async (client) => {
 }
 
 /** Only where the server archives: then the newest archived piece of its log is how old a restored copy would be. */
-const lookAtBackup: Look = async (client) => {
-  const check = 'backup'
+const lookAtArchive: Look = async (client) => {
+  const check = 'archive'
   const { rows } = await client.query<{ mode: string; hours: number | null; failing: boolean }>(
     `select current_setting('archive_mode') as mode, extract(epoch from now() - last_archived_time)::float8 / 3600 as hours,
        coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) as failing
@@ -196,7 +198,9 @@ export async function examineDatabase(
     ...more.map((look) => ['rights', look] as const),
     ['ingesters', lookAtIngesters],
     ['quarantine', lookAtQuarantine],
-    ['backup', lookAtBackup],
+    ['scheduled work', lookAtJobs],
+    ['backups', lookAtBackups],
+    ['archive', lookAtArchive],
   ]
   const found: Finding[] = []
   for (const [check, look] of looks)

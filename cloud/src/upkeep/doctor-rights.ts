@@ -31,7 +31,7 @@ const NEEDED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 }
 /** Tables that belong to no tenant; and the history, which nobody but the ingester has a right to. */
-const NO_TENANT = ['rtls.edition', 'rtls.ingester', 'rtls.shard_lease']
+const NO_TENANT = ['care.observation_code', 'rtls.edition', 'rtls.ingester', 'rtls.job_run', 'rtls.shard_lease']
 
 /** The roles of the product: there, and none of them above row security. */
 export const lookAtRoles: Look = async (client) => {
@@ -99,7 +99,8 @@ export const lookAtPolicies: Look = async (client) => {
     `select n.nspname || '.' || c.relname as name, c.relrowsecurity and c.relforcerowsecurity as forced,
        exists (select from pg_policy p where p.polrelid = c.oid) as policy
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'p') and n.nspname in ('iam', 'site', 'rtls') order by 1`,
+     where c.relkind in ('r', 'p') and not c.relispartition
+       and n.nspname in ('iam', 'site', 'asset', 'rtls', 'care', 'audit') order by 1`,
   )
   const tenants = rows.filter(({ name }) => !NO_TENANT.includes(name))
   const found = tenants.flatMap(({ name, forced, policy }): Finding[] => {
