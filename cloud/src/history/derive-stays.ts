@@ -14,7 +14,6 @@ export interface DerivedStays {
 /** A stream with rows that are not in the stays yet. */
 interface DueStream {
   readonly id: number
-  readonly gatewayId: number
   readonly fromT: Date
   readonly fromSeq: string
 }
@@ -49,7 +48,7 @@ async function claim(client: ClientBase): Promise<DueStream[]> {
      where dirty_from is not null`,
   )
   const { rows } = await client.query<DueStream>(
-    `select id, gateway_id as "gatewayId", deriving_from as "fromT", deriving_seq::text as "fromSeq"
+    `select id, deriving_from as "fromT", deriving_seq::text as "fromSeq"
      from rtls.watermark where deriving_from is not null order by id`,
   )
   return rows
@@ -75,16 +74,17 @@ async function deriveOf(client: ClientBase, streams: readonly DueStream[]) {
 
 /**
  * touched: tags with new rows and since when, per gateway. seed: the last fix before that and the stay that holds it;
- * everything from there on is made again. A fix stands until the next one, as far as that one's span says.
+ * everything from there on is made again. A fix stands until the next one, as far as that one's span says. All that an
+ * organisation imported from older systems counts as one gateway.
  */
 const REBUILD = `
 with due as materialized (
-  select d.stream_id, d.from_t, d.from_seq, w.gateway_id
+  select d.stream_id, d.from_t, d.from_seq, coalesce(w.gateway_id, -w.org_id) as gateway_id
   from unnest($1::int[], $2::timestamptz[], $3::bigint[]) as d (stream_id, from_t, from_seq)
   join rtls.watermark w on w.id = d.stream_id),
 gateway as materialized (
-  select w.gateway_id, array_agg(w.id) as streams from rtls.watermark w
-  where w.gateway_id in (select gateway_id from due) group by w.gateway_id),
+  select coalesce(w.gateway_id, -w.org_id) as gateway_id, array_agg(w.id) as streams from rtls.watermark w
+  where coalesce(w.gateway_id, -w.org_id) in (select gateway_id from due) group by coalesce(w.gateway_id, -w.org_id)),
 touched as materialized (
   select d.gateway_id, h.org_id, h.tag_id, min(h.t) as from_t
   from due d join telemetry.location_history h on h.stream_id = d.stream_id and h.t >= d.from_t and h.seq >= d.from_seq

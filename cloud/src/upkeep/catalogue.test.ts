@@ -33,6 +33,8 @@ const DEFINERS = [
   'care.vital_signs',
   'care.where_is',
   'rtls.asset_history',
+  'rtls.begin_import',
+  'rtls.import_fixes',
   'rtls.mark_assignment',
   'rtls.tag_history',
   'rtls.where_at',
