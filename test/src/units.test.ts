@@ -21,6 +21,7 @@ import { hasSystemdAnalyze, itNeeding } from './needs.ts'
 const units = join(productRoot, 'systemd')
 const textOf = (name: string) => readFileSync(join(units, name), 'utf8')
 const services = readdirSync(units).filter((name) => name.endsWith('.service'))
+const timers = readdirSync(units).filter((name) => name.endsWith('.timer'))
 /** Those that run on; the others do one thing and end. */
 const daemons = services.filter((name) => !textOf(name).includes('\nType=oneshot\n'))
 /** Of the broker of a centre without Docker. */
@@ -30,8 +31,11 @@ const brokerUnits = ['biotrakr-broker-reload.path', 'biotrakr-broker-reload.serv
 /** Highest exposure score allowed, in tenths as systemd-analyze wants it. */
 const THRESHOLDS: Readonly<Record<string, number>> = {
   'biotrakr-agent.service': 22,
+  'biotrakr-backup.service': 15,
   'biotrakr-enroll.service': 15,
   'biotrakr-ingest@.service': 15,
+  'biotrakr-maintain.service': 15,
+  'biotrakr-restore-drill.service': 15,
   'biotrakr-serve.service': 15,
   'biotrakr-update.service': 22,
 }
@@ -60,7 +64,7 @@ beforeAll(() => {
     const target = `/lib/systemd/system/${name}.target`
     if (existsSync(target)) copyFileSync(target, join(own, `${name}.target`))
   }
-  for (const name of [...services, 'biotrakr-update.timer']) copyFileSync(join(units, name), join(own, name))
+  for (const name of [...services, ...timers]) copyFileSync(join(units, name), join(own, name))
   for (const name of brokerUnits) copyFileSync(join(broker, name), join(own, name))
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -106,7 +110,7 @@ describe('service units', () => {
     )
   }
 
-  for (const name of [...brokerUnits, 'biotrakr-update.timer']) {
+  for (const name of [...brokerUnits, ...timers]) {
     need(
       `${name} is right in form, and what it starts is there`,
       async () => {
@@ -122,6 +126,13 @@ describe('service units', () => {
     const named = readFileSync(join(broker, 'mosquitto.conf'), 'utf8')
     expect(watched.map(([, path]) => path)).toHaveLength(2)
     for (const [, path] of watched) expect(named).toMatch(new RegExp(`^(?:crlfile|certfile) ${path}$`, 'm'))
+  })
+
+  it('hand each secret of the database to one unit', () => {
+    const given = services.flatMap((name) => [...textOf(name).matchAll(/^LoadCredential=(.*database-password)$/gm)])
+    const names = given.map(([, name]) => name)
+    expect(names.length).toBeGreaterThan(4)
+    expect(new Set(names).size).toBe(names.length)
   })
 
   it('bring no update by themselves: the timer has to be enabled', () => {
@@ -172,7 +183,7 @@ describe('users and readers', () => {
       const args = [`--root=${root}`, '--dry-run', ...files.map((name) => join(units, name))]
       const { code, text } = await run('systemd-sysusers', ...args)
       expect(code, text).toBe(0)
-      for (const name of daemons) {
+      for (const name of services.filter((each) => /^User=/m.test(textOf(each)))) {
         const user = /^User=(.+)$/m.exec(textOf(name))?.[1]
         expect(text).toContain(`Creating user '${user}'`)
       }
