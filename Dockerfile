@@ -13,6 +13,10 @@ RUN npm ci --ignore-scripts --no-audit --no-fund \
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
+# For backups: pg_dump and pg_restore of the version of the server that docker-compose.yml names (Debian 13 has 17).
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client-17 \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --system --gid 10001 biotrakr \
  && useradd --system --uid 10001 --gid biotrakr --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin biotrakr
 WORKDIR /opt/biotrakr

@@ -14,7 +14,7 @@ export {
   revokeRole,
   unlockAccount,
 } from './trust/accounts.ts'
-export { readAnchors, writeAnchor } from './trust/anchors.ts'
+export { ensureAnchorKey, readAnchors, writeAnchor } from './trust/anchors.ts'
 export {
   type ChainEvent,
   type ChainReport,

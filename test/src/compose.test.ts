@@ -99,14 +99,23 @@ describe('docker-compose.yml', () => {
   })
 
   it('runs our own processes without rights, watched, and restarted', () => {
-    for (const name of ['ingest-1', 'ingest-2', 'serve', 'enroll', 'migrate', 'broker']) {
+    for (const name of ['ingest-1', 'ingest-2', 'serve', 'enroll', 'migrate', 'broker', 'maintain', 'backup']) {
       const service = compose.services[name]
       expect(service, name).toMatchObject({ read_only: true, cap_drop: ['ALL'] })
       expect(service?.user, name).toContain('BIOTRAKR_USER')
     }
-    for (const name of ['database', 'broker', 'ingest-1', 'ingest-2', 'serve', 'prometheus', 'grafana']) {
+    for (const name of ['database', 'broker', 'ingest-1', 'ingest-2', 'serve', 'maintain', 'prometheus', 'grafana']) {
       expect(compose.services[name], name).toHaveProperty('healthcheck')
     }
+  })
+
+  it('has the programs of PostgreSQL in the version of its server, and a login for each that signs in', () => {
+    const server = /-pg(\d+)\}$/.exec(compose.services['database']?.image ?? '')?.[1]
+    expect(server).toMatch(/^\d+$/)
+    expect(readFileSync(join(productRoot, 'Dockerfile'), 'utf8')).toContain(`postgresql-client-${server}`)
+    const logins = compose.services['migrate']?.command?.filter((word) => word.startsWith('bt_')) ?? []
+    const used = Object.keys(compose.secrets).filter((name) => /^bt_.*-password$/.test(name))
+    expect(logins.sort()).toEqual(used.map((name) => `${name.replace('-password', '')}=/run/secrets/${name}`).sort())
   })
 
   it('opens to other machines what gateways need, and nothing else', () => {
@@ -134,7 +143,7 @@ describe('biotrakr-cloud init', () => {
 
   it('makes each secret for itself, long, and readable by its owner only', () => {
     const secrets = readdirSync(written('secrets')).map((name) => readFileSync(written('secrets', name), 'utf8').trim())
-    expect(new Set(secrets).size).toBe(7)
+    expect(new Set(secrets).size).toBe(9)
     for (const secret of secrets) expect(secret).toMatch(/^[0-9a-f]{64}$/)
     const keys = [
       'pki/serve.key',
@@ -144,7 +153,7 @@ describe('biotrakr-cloud init', () => {
       'broker/broker.key',
       'authority/gateway-ca.key',
     ]
-    for (const file of [...keys, 'site.key', 'secrets/serve-token', 'config/serve.yaml']) {
+    for (const file of [...keys, 'site.key', 'backup.key', 'audit.key', 'secrets/serve-token', 'config/serve.yaml']) {
       expect(statSync(written(file)).mode & 0o077, file).toBe(0)
     }
     expect(readFileSync(join(folder, '.env'), 'utf8')).not.toMatch(new RegExp(secrets.join('|')))
@@ -156,6 +165,9 @@ describe('biotrakr-cloud init', () => {
       ['serve', 'serve'],
       ['enroll', 'enroll'],
       ['migrate', 'migrate'],
+      ['maintain', 'maintain'],
+      ['backup', 'backup'],
+      ['restore-drill', 'restore-drill'],
       ['admin', 'publish'],
     ] as const) {
       const config = readFileSync(written('config', `${file}.yaml`), 'utf8')
@@ -163,7 +175,7 @@ describe('biotrakr-cloud init', () => {
       expect(named.length).toBeGreaterThan(0)
       expect(compose.services[service]?.secrets, service).toEqual(expect.arrayContaining(named))
       const targets = (compose.services[service]?.volumes ?? []).map((volume) => volume.split(':')[1] ?? '')
-      for (const [, path = ''] of config.matchAll(/: (\/(?:etc|run\/mosquitto)\/[^\s]+)$/gm)) {
+      for (const [, path = ''] of config.matchAll(/: (\/(?:etc|run\/mosquitto|var\/lib)\/[^\s]+)$/gm)) {
         expect(
           targets.some((target) => path === target || path.startsWith(`${target}/`)),
           `${service} ${path}`,
@@ -173,7 +185,7 @@ describe('biotrakr-cloud init', () => {
   })
 
   it('writes configurations that the processes take', async () => {
-    for (const name of ['ingest', 'serve', 'enroll', 'migrate', 'publish']) {
+    for (const name of ['ingest', 'serve', 'enroll', 'migrate', 'publish', 'maintain', 'backup', 'restore-drill']) {
       const { args, env } = nodeProgram('cloud', ['migrate', 'status', '--config', written('config', `${name}.yaml`)])
       const { text: said } = await run(process.execPath, args, env)
       // Read whole, it goes on to the secrets, which lie elsewhere here.

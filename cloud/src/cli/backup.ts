@@ -1,14 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { BioTrakrError, explainError } from '@biotrakr/shared'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
+import { pino } from 'pino'
 
 import { databaseAccess } from '../access.ts'
-import { drillRestore, listBackups, makeBackup, noteBackup, type Restored, restoreBackup } from '../administration.ts'
+import {
+  drillRestore,
+  listBackups,
+  makeBackup,
+  noteBackup,
+  type Restored,
+  restoreBackup,
+  runDaily,
+} from '../administration.ts'
 import { type CloudConfig, readConfig, readSecret } from '../config.ts'
 import { systemClock } from '../system-clock.ts'
+import { askedToStop } from './stop.ts'
 
 interface BackupCommand {
   readonly config: string
@@ -29,6 +40,12 @@ export function addBackupCommands(cloud: Command): void {
   withOptions(group.command('make', { isDefault: true }))
     .description('dump, encrypt, read through, and let the old ones go')
     .action(runBackup)
+  group
+    .command('daily')
+    .description('make one every day, until told to stop; one that was missed or failed is made up for')
+    .requiredOption('-c, --config <file>', 'configuration file of this process (YAML)')
+    .option('--at <time>', 'time of day in UTC', minuteOfDay, minuteOfDay('01:30'))
+    .action(runBackups)
   withOptions(group.command('list')).description('which there are, newest first').action(showBackups)
   group
     .command('key')
@@ -49,6 +66,43 @@ function withOptions(command: Command): Command {
 }
 
 async function runBackup({ config: file, json }: BackupCommand): Promise<void> {
+  const { made, said } = await makeAndNote(file)
+  const removed = made.removed.length > 0 ? `; ${made.removed.length} old ones removed` : ''
+  process.stdout.write(json ? `${JSON.stringify(made)}\n` : `${said}${removed}\n`)
+}
+
+/** The one that is listed newest is whole: a backup gets its name when it has been read through. */
+async function runBackups({ config: file, at }: { readonly config: string; readonly at: number }): Promise<void> {
+  const config = readConfig(file)
+  const { folder } = backupOf(config, file)
+  const log = pino({ name: 'biotrakr-backup', level: config.log.level })
+  const stop = new AbortController()
+  const asked = askedToStop(false).then(() => stop.abort())
+  log.info({ event: 'backup.waiting', minuteOfDay: at }, 'a backup is made every day')
+  await runDaily({
+    clock: systemClock,
+    minuteOfDay: at,
+    stop: stop.signal,
+    wait: (ms) => pause(ms, undefined, { signal: stop.signal }).catch(() => undefined),
+    lastDone: async () => {
+      const newest = (await listBackups(folder))[0]
+      return newest && Date.parse(newest.createdAt)
+    },
+    run: async () => {
+      try {
+        const { said, made } = await makeAndNote(file)
+        log.info({ event: 'backup.made', file: made.file, bytes: made.bytes, removed: made.removed.length }, said)
+        return true
+      } catch (error) {
+        log.error({ event: 'backup.failed', reason: explainError(error) }, 'no backup was made; it is tried again')
+        return false
+      }
+    },
+  })
+  await asked
+}
+
+async function makeAndNote(file: string) {
   const config = readConfig(file)
   const { folder, keyFile, keepDays, keepMonths, toolFolder } = backupOf(config, file)
   const database = databaseAccess(config, 'biotrakr-backup')
@@ -57,13 +111,18 @@ async function runBackup({ config: file, json }: BackupCommand): Promise<void> {
     const made = await makeBackup(options)
     const said = `${basename(made.file)}, ${(made.bytes / MIB).toFixed(1)} MiB, ${made.rows} rows`
     await noteBackup(database, { job: 'backup', ok: true, said, rows: made.rows, oldestKeptAt: made.oldestKeptAt })
-    const removed = made.removed.length > 0 ? `; ${made.removed.length} old ones removed` : ''
-    process.stdout.write(json ? `${JSON.stringify(made)}\n` : `${said}${removed}\n`)
+    return { made, said }
   } catch (error) {
     const failed = { job: 'backup', ok: false, said: explainError(error), rows: null } as const
     await noteBackup(database, failed).catch(() => undefined)
     throw error
   }
+}
+
+function minuteOfDay(text: string): number {
+  const found = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
+  if (!found) throw new InvalidArgumentError('a time of day such as 01:30')
+  return Number(found[1]) * 60 + Number(found[2])
 }
 
 async function showBackups({ config: file, json }: BackupCommand): Promise<void> {

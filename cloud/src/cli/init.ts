@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 
 import { brokerAccessList, brokerConfig, initAuthority, replaceFile } from '../administration.ts'
 import { ensureSiteKey } from '../site-shelf.ts'
+import { ensureAnchorKey } from '../trust.ts'
 
 interface InitOptions {
   readonly host: string
@@ -21,6 +22,8 @@ const SECRETS = [
   'bt_ingest-password',
   'bt_api-password',
   'bt_ca-password',
+  'bt_jobs-password',
+  'bt_backup-password',
   'serve-token',
   'grafana-password',
   'master-key',
@@ -59,6 +62,8 @@ async function init({ host, org, folder, env }: InitOptions): Promise<void> {
     'run',
     'sites',
     'releases',
+    'backups',
+    'anchors',
     'prometheus',
     'grafana',
   ]) {
@@ -71,11 +76,13 @@ async function init({ host, org, folder, env }: InitOptions): Promise<void> {
     replaceFile(at('config', `${name}.yaml`), stringify(config), 0o600)
   }
   ensureSiteKey(at('site.key'))
+  replaceFile(at('backup.key'), `${randomBytes(32).toString('base64')}\n`, 0o400)
+  ensureAnchorKey(at('audit.key'))
   const user = ownTree(folder)
   const mounted = relative('.', resolve(folder))
   replaceFile(env, `BIOTRAKR_FOLDER=./${mounted}\nBIOTRAKR_USER=${user}\n`, 0o600)
   process.stdout.write(
-    `${folder} holds the secrets and both certificate authorities: keep a copy of it in a safe.\nNext: docker compose up -d\n`,
+    `${folder} holds the secrets, both certificate authorities and the keys of backups and of people's data: keep a copy of it in a safe.\nNext: docker compose up -d\n`,
   )
 }
 
@@ -120,13 +127,16 @@ function writeBroker(at: At): void {
   }
 }
 
+const AUDIT = { anchorFolder: '/var/lib/biotrakr-anchors', keyFile: '/run/secrets/audit-key' }
+
+const database = (user: string, secret: string) => ({
+  host: SOCKET,
+  user,
+  passwordFile: `/run/secrets/${secret}-password`,
+  tls: 'off',
+})
+
 function configs(org: string): Readonly<Record<string, object>> {
-  const database = (user: string, secret: string) => ({
-    host: SOCKET,
-    user,
-    passwordFile: `/run/secrets/${secret}-password`,
-    tls: 'off',
-  })
   const broker = (name: string) => ({
     url: 'mqtts://broker:8884',
     caFile: '/etc/biotrakr/centre-ca.pem',
@@ -156,6 +166,7 @@ function configs(org: string): Readonly<Record<string, object>> {
       database: database('bt_api', 'bt_api'),
       org,
       sites: { publishedFolder: '/etc/biotrakr-sites', keyFile: '/run/secrets/site-key' },
+      audit: AUDIT,
     },
     enroll: {
       database: database('bt_ca', 'bt_ca'),
@@ -169,6 +180,20 @@ function configs(org: string): Readonly<Record<string, object>> {
         brokerUrl: 'mqtts://broker:8883',
       },
     },
+    ...upkeepConfigs(),
+  }
+}
+
+function upkeepConfigs(): Readonly<Record<string, object>> {
+  const backup = { folder: '/var/lib/biotrakr-backup', keyFile: '/run/secrets/backup-key' }
+  return {
+    maintain: {
+      database: database('bt_jobs', 'bt_jobs'),
+      audit: AUDIT,
+    },
+    backup: { database: database('bt_backup', 'bt_backup'), backup },
+    // It makes databases, which the one that writes backups may not.
+    'restore-drill': { database: database('postgres', 'postgres'), backup },
   }
 }
 

@@ -102,7 +102,7 @@ function readHead(
 }
 
 /** Makes the key that heads are signed with, where there is none. */
-function ensureAnchorKey(file: string): void {
+export function ensureAnchorKey(file: string): void {
   if (existsSync(file)) return
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const { privateKey } = generateKeyPairSync('ed25519')
