@@ -5,6 +5,7 @@ import { assignTag, correctAssignment, listAssignments, removeAssignment, swapTa
 import { nearestAssets } from './nearest.ts'
 import { assetHistory, assetLocation, assetStays, whereAt } from './reading.ts'
 import { listTags, registerTag, retireTag, showTag } from './tags.ts'
+import { assetTrack } from './track.ts'
 
 /** Everything that is asked and done with tags and history; each checks what it is given. */
 export function createHistoryDesk(clock: Clock) {
@@ -22,6 +23,7 @@ export function createHistoryDesk(clock: Clock) {
     location: assetLocation,
     history: assetHistory,
     stays: assetStays,
+    track: assetTrack,
     whereAt,
     nearest: nearestAssets,
   }

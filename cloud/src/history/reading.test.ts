@@ -7,6 +7,7 @@ import { nearestAssets, shortestWays } from './nearest.ts'
 import { assetHistory, assetLocation, assetStays, whereAt } from './reading.ts'
 import { rollUp } from './roll-up.ts'
 import { ASSETS, createTestHistory, FOREIGN_ASSET, type TestHistory } from './test-history.ts'
+import { assetTrack } from './track.ts'
 
 const MINUTE = 60_000
 /** Noon of the day before yesterday where the facility is, five and a half hours ahead: no midnight comes in between. */
@@ -86,6 +87,21 @@ describe('an asset', () => {
     ])
     const newest = await history.asApi((client) => assetHistory(client, { ...whole, limit: 2 }))
     expect(newest).toEqual(fixes.slice(0, 2))
+  })
+
+  it('has its whole track in columns, in the order of time, with the rooms of each tag that it wore', async () => {
+    const track = await history.asApi((client) => assetTrack(client, whole))
+    const rows = await history.asApi((client) => assetHistory(client, whole))
+    expect(track.at).toEqual(rows.map(({ at: then }) => then.getTime()).reverse())
+    expect(track.room.map((place) => track.rooms[place]?.code ?? null)).toEqual(rows.map(({ room }) => room).reverse())
+    expect(track.confidence).toEqual(rows.map(({ confidence }) => confidence).reverse())
+    expect(track).toMatchObject({ isCut: false })
+    const empty = { asset: 'A-1', from: at(-500), to: at(-400) }
+    expect(await history.asApi((client) => assetTrack(client, empty))).toMatchObject({ at: [], rooms: [] })
+    const long = { asset: 'A-1', from: at(-100_000), to: at(0) }
+    await expect(history.asApi((client) => assetTrack(client, long))).rejects.toMatchObject({ code: 'INPUT_INVALID' })
+    const foreign = { ...whole, asset: FOREIGN_ASSET }
+    await expect(history.asApi((client) => assetTrack(client, foreign))).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
   it('has stays that end where it changed its tag', async () => {

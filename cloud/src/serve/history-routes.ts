@@ -17,6 +17,7 @@ interface Desk {
   readonly assignments: Ask
   readonly history: Ask
   readonly stays: Ask
+  readonly track: Ask
   readonly whereAt: Ask
   readonly nearest: Ask
   showTag(client: ClientBase, identity: string): Promise<unknown>
@@ -121,6 +122,12 @@ function addPlaces(server: FastifyInstance, { callers, desk }: HistoryParts): vo
       }),
     )
   }
+
+  server.get<ById>(`${ASSET}/track`, (request) =>
+    callers.read(request, 'location.history', async (client) =>
+      toWire(await desk.track(client, joined(request.query, { asset: request.params.id }))),
+    ),
+  )
 
   server.get<ByRoom>('/api/v1/facilities/:code/where-at', (request) =>
     callers.read(request, 'location.history', async (client) => {
