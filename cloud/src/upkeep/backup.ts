@@ -68,9 +68,12 @@ export async function makeBackup(options: BackupOptions): Promise<BackupMade> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   refuseFullDisk(folder)
   const client = await connectClient(options.database)
-  const temporary = join(folder, `.unfinished-${process.pid}${ENDING}`)
+  const unfinished = unfinishedOf(options.database.database)
+  const temporary = join(folder, `${unfinished}${process.pid}${ENDING}`)
   try {
     const header = await begin(client, options)
+    // Whoever holds the lock is the only one at work: what is unfinished was cut off.
+    for (const name of readdirSync(folder).filter((each) => each.startsWith(unfinished))) rmSync(join(folder, name))
     const facts = await gatherFacts(client)
     await writeDump(temporary, { header, manifest: JSON.stringify(facts), client, options })
     await readThrough(temporary, options)
@@ -182,9 +185,12 @@ async function readThrough(path: string, { key, database, toolFolder }: BackupOp
   await tool.ended()
 }
 
+const plainName = (database: string) => database.replace(/[^A-Za-z0-9_-]/g, '_')
+const unfinishedOf = (database: string) => `.unfinished-${plainName(database)}-`
+
 function nameOf({ createdAt, database, migration }: BackupHeader): string {
   const time = createdAt.replace(/[-:]|\.\d+/g, '')
-  return `${database.replace(/[^A-Za-z0-9_-]/g, '_')}-${time}-${migration}${ENDING}`
+  return `${plainName(database)}-${time}-${migration}${ENDING}`
 }
 
 /** Newest first. Files that are no backups are left out. */

@@ -50,16 +50,37 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   }
 }
 
-/** Restores into a database of its own, which is gone afterwards. */
-export async function drillRestore(options: RestoreOptions, name: string): Promise<Restored> {
+/** A drill that was cut off leaves its databases, which the next one removes. */
+const LEFT_BEHIND = '^biotrakr_drill_[0-9a-f]{8}(_roles)?$'
+/** Any number that nothing else locks. */
+const DRILL_LOCK = 72_707_374
+
+/**
+ * Restores into a database of its own, which is gone afterwards.
+ * @throws BioTrakrError as `restoreBackup`, RESTORE_FAILED too while another drill runs on this server
+ */
+export function drillRestore(options: RestoreOptions, name: string): Promise<Restored> {
   const scratch = { ...options, database: { ...options.database, database: name } }
-  try {
-    return await restoreBackup(scratch)
-  } finally {
-    await withServer(options.database, (client) =>
-      client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`),
+  return withServer(options.database, async (server) => {
+    await server.query('set statement_timeout = 0')
+    const got = await server.query<{ got: boolean }>('select pg_try_advisory_lock($1) as got', [DRILL_LOCK])
+    if (!got.rows[0]?.got) {
+      const next = 'Wait for it to end.'
+      throw new BioTrakrError('another drill is running on this server', { code: 'RESTORE_FAILED', next })
+    }
+    const drop = (database: string) =>
+      server.query(`drop database if exists ${escapeIdentifier(database)} with (force)`)
+    const { rows } = await server.query<{ name: string }>(
+      'select datname as name from pg_database where datname ~ $1',
+      [LEFT_BEHIND],
     )
-  }
+    for (const left of rows) await drop(left.name)
+    try {
+      return await restoreBackup(scratch)
+    } finally {
+      await drop(name)
+    }
+  })
 }
 
 async function withServer<T>(access: DatabaseOptions, work: (client: Client) => Promise<T>): Promise<T> {
