@@ -15,13 +15,14 @@ interface CentreParts {
   readonly superuser: Login
   readonly brokerUrl: string
   readonly users: { readonly ingester: BrokerUser; readonly serve: BrokerUser }
-  readonly ports: { readonly ingest: number; readonly serve: number }
+  readonly ports: { readonly ingest: number; readonly serve: number; readonly maintain: number }
 }
 
 interface CentreConfigs {
   readonly migrate: string
   readonly ingest: string
   readonly serve: string
+  readonly maintain: string
 }
 
 /** One file per process of the centre, each naming only its own secrets. */
@@ -48,6 +49,10 @@ export function writeCentreConfigs(folder: DataFolder, parts: CentreParts): Cent
       broker: broker(users.serve),
       org: ORG,
       serve: { host: '127.0.0.1', port: ports.serve },
+    }),
+    maintain: writeYaml(folder, 'maintain', {
+      database: database('bt_jobs', 'bt_jobs'),
+      maintain: { port: ports.maintain },
     }),
   }
 }

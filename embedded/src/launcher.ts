@@ -117,7 +117,7 @@ async function endRun(run: Run, product: Product, watched: Watched): Promise<num
   const { time } = product.schedule
   const now = Date.now()
   const playedToMs = time ? time.eventStartMs + (now - time.realStartMs) * time.speed : now
-  for (const name of ['agent', 'serve', 'ingest']) await household.stop(name)
+  for (const name of ['agent', 'serve', 'ingest', 'maintain']) await household.stop(name)
   const lastCount = readingsWhenStopped(product.agentLog)
   if (lastCount !== undefined) watched.readings.take(lastCount)
   const summary = await summarise(product, {

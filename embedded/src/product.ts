@@ -64,12 +64,14 @@ export async function startProduct(parts: ProductParts): Promise<Product> {
   try {
     await setPasswords(pool, folder)
     await applySite(pool, siteOf(story))
-    const centre = (name: 'ingest' | 'serve') =>
+    const centre = (name: 'ingest' | 'serve' | 'maintain') =>
       nodeChild(folder, name, { program: 'cloud', words: [name, '--config', configs[name]], port: ports[name] })
     const gatewayParts = { user: users.gateway, brokerUrl: broker.url, apiPort: ports.agent }
     // A gateway that greets before anybody listens has to wait and greet again.
     const gatewayUp = household.start(centre('ingest')).then(() => bringUpGateway(parts, gatewayParts))
     const [gateway] = await Promise.all([gatewayUp, household.start(centre('serve'))])
+    // Nobody waits for it: what it does begins with the next minute.
+    await household.start(centre('maintain'))
     return {
       ...gateway,
       webUrl: `http://127.0.0.1:${ports.serve}/`,
@@ -148,6 +150,7 @@ interface Ports {
   /** The web page's. */
   readonly serve: number
   readonly ingest: number
+  readonly maintain: number
   readonly agent: number
 }
 
@@ -159,7 +162,12 @@ async function choosePorts({ folder, options, say }: ProductParts): Promise<Port
     folder.memory.set(key, port)
     return port
   }
-  return { serve: web.port, ingest: await remembered('ingestPort'), agent: await remembered('agentPort') }
+  return {
+    serve: web.port,
+    ingest: await remembered('ingestPort'),
+    maintain: await remembered('maintainPort'),
+    agent: await remembered('agentPort'),
+  }
 }
 
 const run = promisify(execFile)
@@ -190,7 +198,7 @@ function openPool(login: Login): pg.Pool {
 
 /** The migrations make the login roles without a password. */
 async function setPasswords(pool: pg.Pool, folder: DataFolder): Promise<void> {
-  for (const role of ['bt_ingest', 'bt_api']) {
+  for (const role of ['bt_ingest', 'bt_api', 'bt_jobs']) {
     const { text } = folder.password(role)
     await pool.query(`alter role ${role} password ${pg.escapeLiteral(text)}`)
   }

@@ -93,7 +93,7 @@ export async function startPlant(wish: PlantWish): Promise<Plant> {
       superuser: postgres.superuser,
       brokerUrl: lines.centre,
       users,
-      ports: { ingest, serve: webPort },
+      ports: { ingest, serve: webPort, maintain: 0 },
     })
   const plant: Plant = {
     folder,
