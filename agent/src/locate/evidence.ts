@@ -60,7 +60,9 @@ interface Parts {
 /** Bytes between two items of a list. */
 const COMMA = 1
 
-const encoded = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+const UTF8 = new TextEncoder()
+
+const encoded = (value: unknown): Uint8Array => UTF8.encode(JSON.stringify(value))
 
 /** @returns undefined for bytes that are no evidence of this version */
 export function decodeEvidence(bytes: Uint8Array): KeptEvidence | undefined {

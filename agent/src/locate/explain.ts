@@ -7,7 +7,7 @@ import { reasonsFor } from './explain-words.ts'
 import { emptyHeard, type Heard, hear } from './heard.ts'
 import type { Located, LocateState } from './locate.ts'
 import { CELL, type RoomModel } from './model.ts'
-import { at, indexAt } from './numbers.ts'
+import { add, at, indexAt } from './numbers.ts'
 
 /** One of the likeliest rooms. */
 interface LikelyRoom {
@@ -75,7 +75,10 @@ export function explainTag(state: LocateState, tag: TagId): Explanation | undefi
   const last = track?.last
   if (!track || !state.engine || !last) return undefined
   const { evidence: _, ...located } = last.located
-  const { rooms, evidence, masked, offsetDb, resting } = evidenceFor(state, track, MOST_RECEIVERS)
+  const { rooms, evidence, masked, offsetDb, resting } = evident(state, track, {
+    most: MOST_RECEIVERS,
+    tell: toldInFull,
+  })
   const parts = {
     ...located,
     rooms,
@@ -90,21 +93,37 @@ export function explainTag(state: LocateState, tag: TagId): Explanation | undefi
   return { ...parts, why: reasonsFor(parts, { how: track.how, isTorn: track.names.isTorn }) }
 }
 
-/** What of an explanation is kept with a record. */
-export type Evident = Pick<Explanation, 'rooms' | 'evidence' | 'masked' | 'offsetDb' | 'resting'>
+type Short = Pick<ReceiverEvidence, 'receiver' | 'heardDbm' | 'nats'>
+
+/** What of an explanation is kept with a record: it is made at every change of room, so no more than that. */
+export type Evident = EvidentOf<Short>
+
+interface EvidentOf<Told> extends Pick<Explanation, 'rooms' | 'masked' | 'offsetDb' | 'resting'> {
+  readonly evidence: readonly Told[]
+}
 
 /** @param most receivers told of */
 export function evidenceFor(state: LocateState, track: Track, most: number): Evident {
+  return evident(state, track, { most, tell: toldShortly })
+}
+
+interface Telling<Told> {
+  /** Receivers told of. */
+  readonly most: number
+  readonly tell: (model: RoomModel, track: Track, telling: Witness) => Told
+}
+
+function evident<Told>(state: LocateState, track: Track, telling: Telling<Told>): EvidentOf<Told> {
   const { engine } = state
   const likely = engine ? likelyRooms(engine, track) : []
   const rooms = likely.map(({ number }) => number)
   const heard = engine && heardLast(engine, track)
-  const newest = heard && { rooms, heard, most }
+  const newest = heard && { rooms, heard }
   const totals = engine && newest ? totalsOf(engine, track, newest) : []
   const first = totals[0] ?? 0
   return {
     rooms: likely.map(({ number: _, ...own }, n) => ({ ...own, nats: (totals[n] ?? 0) - first })),
-    evidence: engine && newest ? receiverEvidence(engine, track, newest) : [],
+    evidence: engine && newest ? receiverEvidence(engine, track, { ...newest, ...telling }) : [],
     masked: maskedReceivers(state),
     offsetDb: track.offset.db,
     resting: track.motion.rest,
@@ -114,15 +133,23 @@ export function evidenceFor(state: LocateState, track: Track, most: number): Evi
 /** Receivers left out of everything, by the map's order. */
 export function maskedReceivers({ engine }: LocateState): MaskedReceiver[] {
   if (!engine) return []
-  const { layout } = engine.model
-  const { masked, down } = engine.watch
-  return layout.receivers.flatMap((receiver, i): MaskedReceiver[] => {
-    if (masked[i] !== 1) return []
-    const room = indexAt(layout.receiverRoom, i)
-    const others = layout.receivers.some((_, j) => indexAt(layout.receiverRoom, j) === room && masked[j] !== 1)
-    const name = room < 0 || others ? undefined : layout.rooms[room]
-    return [{ receiver, why: down[i] === 1 ? 'down' : 'silent', rooms: name === undefined ? [] : [name] }]
-  })
+  const found: MaskedReceiver[] = []
+  for (let i = 0; i < engine.watch.masked.length; i++) {
+    if (engine.watch.masked[i] === 1) found.push(maskedReceiver(engine, i))
+  }
+  return found
+}
+
+function maskedReceiver({ model, watch }: Engine, i: number): MaskedReceiver {
+  const { layout } = model
+  const room = indexAt(layout.receiverRoom, i)
+  const others = layout.receivers.some((_, j) => indexAt(layout.receiverRoom, j) === room && watch.masked[j] !== 1)
+  const name = room < 0 || others ? undefined : layout.rooms[room]
+  return {
+    receiver: layout.receivers[i] as ReceiverId,
+    why: watch.down[i] === 1 ? 'down' : 'silent',
+    rooms: name === undefined ? [] : [name],
+  }
 }
 
 type Numbered = Omit<LikelyRoom, 'nats'> & { readonly number: number }
@@ -150,8 +177,6 @@ interface Newest {
   /** Numbers of the likeliest rooms. */
   readonly rooms: readonly number[]
   readonly heard: Heard
-  /** Receivers told of. */
-  readonly most: number
 }
 
 /** Log-likelihoods of the newest second. */
@@ -160,31 +185,33 @@ function totalsOf({ model }: Engine, { offset }: Track, { rooms, heard }: Newest
   return rooms.map((room) => logLikelihood(model, room, parts))
 }
 
-/** A receiver that says something, before it is put into words: most of a large site is left out. */
-interface Telling {
+/** A receiver that says something of the likeliest rooms. */
+interface Witness extends Newest {
   readonly i: number
   /** Place among the receivers heard, -1 = not heard. */
   readonly n: number
-  readonly weight: number
 }
 
-function receiverEvidence({ model, watch }: Engine, track: Track, newest: Newest): ReceiverEvidence[] {
+function receiverEvidence<Told>(engine: Engine, track: Track, telling: Newest & Telling<Told>): Told[] {
+  const { model, watch } = engine
   const { layout, useful } = model
-  const { heard } = newest
-  const found: Telling[] = []
-  const logs = new Float64Array(newest.rooms.length)
+  const { heard, rooms, most, tell } = telling
+  const first = emptyRanking(most)
+  const logs = new Float64Array(rooms.length)
+  const heardAs = placesOf(heard, layout.receivers.length)
   const told = { n: -1, i: -1, offsetDb: track.offset.db }
   for (let i = 0; i < layout.receivers.length; i++) {
     if (useful[i] !== 1 || watch.masked[i] === 1 || layout.medium[i] !== heard.medium) continue
     told.i = i
-    told.n = placeOf(heard, i)
-    weigh(logs, model, { newest, told })
-    const most = spreadOf(logs)
-    if (told.n < 0 && most < TELLING_NATS) continue
-    found.push({ i, n: told.n, weight: most + (told.n < 0 ? 0 : HEARD_FIRST) })
+    told.n = indexAt(heardAs, i)
+    weigh(logs, model, { newest: telling, told })
+    const spread = spreadOf(logs)
+    if (told.n < 0 && spread < TELLING_NATS) continue
+    rank(first, i, spread + (told.n < 0 ? 0 : HEARD_FIRST))
   }
-  found.sort((a, b) => b.weight - a.weight)
-  return found.slice(0, newest.most).map((own) => toldBy(model, track, { ...newest, ...own }))
+  return Array.from(first.items.subarray(0, first.count), (i) =>
+    tell(model, track, { rooms, heard, i, n: indexAt(heardAs, i) }),
+  )
 }
 
 function spreadOf(logs: Float64Array): number {
@@ -193,24 +220,60 @@ function spreadOf(logs: Float64Array): number {
   return most
 }
 
-function placeOf({ receivers, trusted }: Heard, i: number): number {
-  for (let n = 0; n < trusted; n++) if (indexAt(receivers, n) === i) return n
-  return -1
+/** By receiver, its place among those heard, -1 = not heard; of two the first. */
+function placesOf({ receivers, trusted }: Heard, size: number): Int32Array {
+  const places = new Int32Array(size).fill(-1)
+  for (let n = trusted - 1; n >= 0; n--) places[indexAt(receivers, n)] = n
+  return places
 }
 
-function toldBy(model: RoomModel, { last, offset }: Track, telling: Telling & Newest): ReceiverEvidence {
-  const { i, n, rooms, heard } = telling
+/** The heaviest of many, heaviest first, equals in the order in which they came. */
+interface Ranking {
+  readonly items: Int32Array
+  readonly weights: Float64Array
+  count: number
+}
+
+function emptyRanking(size: number): Ranking {
+  return { items: new Int32Array(size), weights: new Float64Array(size), count: 0 }
+}
+
+function rank(ranking: Ranking, item: number, weight: number): void {
+  const { items, weights } = ranking
+  let place = ranking.count
+  if (place < items.length) ranking.count += 1
+  else if (at(weights, place - 1) >= weight) return
+  else place -= 1
+  for (; place > 0 && at(weights, place - 1) < weight; place--) {
+    items[place] = indexAt(items, place - 1)
+    weights[place] = at(weights, place - 1)
+  }
+  items[place] = item
+  weights[place] = weight
+}
+
+function toldShortly(model: RoomModel, { offset }: Track, witness: Witness): Short {
+  const { i, n, rooms, heard } = witness
   const logs = new Float64Array(rooms.length)
-  weigh(logs, model, { newest: telling, told: { n, i, offsetDb: offset.db } })
+  weigh(logs, model, { newest: witness, told: { n, i, offsetDb: offset.db } })
+  const first = at(logs, 0)
+  for (let r = 0; r < logs.length; r++) add(logs, r, -first)
   const receiver = model.layout.receivers[i] as ReceiverId
+  return { receiver, heardDbm: n < 0 ? null : at(heard.dbm, n), nats: [...logs] }
+}
+
+function toldInFull(model: RoomModel, track: Track, witness: Witness): ReceiverEvidence {
+  const { i, n, rooms } = witness
+  const { receiver, heardDbm, nats } = toldShortly(model, track, witness)
+  const sighting = track.last?.window.sightings.find((own) => own.receiver === receiver)
   const ofCells = (part: number): number[] => rooms.map((room) => at(model.rooms.cells, cellAt(model, room, i) + part))
   return {
     receiver,
-    heardDbm: n < 0 ? null : at(heard.dbm, n),
-    count: n < 0 ? 0 : (last?.window.sightings.find((own) => own.receiver === receiver)?.count ?? 0),
+    heardDbm,
+    count: n < 0 ? 0 : (sighting?.count ?? 0),
     expectedDbm: ofCells(CELL.mean),
     heardShare: ofCells(CELL.logMissed).map((logMissed) => -Math.expm1(logMissed)),
-    nats: Array.from(logs, (own) => own - at(logs, 0)),
+    nats,
   }
 }
 

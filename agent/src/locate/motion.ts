@@ -117,27 +117,37 @@ function lookUp({ heard, found }: MotionStep): void {
   }
 }
 
+/**
+ * The ratios of all receivers are multiplied and their logarithm is taken once: of at most 32, each within 1/40 and 40,
+ * whose product is far from the ends of a double.
+ */
 function changeEvidence(motion: Motion, step: MotionStep): number {
   const { model, heard, found } = step
   const { rounds } = heard
   let moved = 0
+  let presence = 1
+  let spread = 1
   for (let s = 0; s < motion.count; s++) {
     const receiver = indexAt(motion.receivers, s)
     const n = indexAt(found.heardAs, receiver)
     if (n >= 0) found.slots[n] = s
     if (!isAsked(step, receiver)) continue
-    const general = at(model.heardAnywhere, receiver)
-    const own = clamp((at(motion.heard, s) + general) / (motion.rounds + 1), 0.03, 0.97)
-    moved += HEARD_WEIGHT * presenceRatio(clamp(general, 0.1, 0.9), own, { isHeard: n >= 0, rounds })
+    const anywhere = at(model.heardAnywhere, receiver)
+    const own = clamp((at(motion.heard, s) + anywhere) / (motion.rounds + 1), 0.03, 0.97)
+    const general = clamp(anywhere, 0.1, 0.9)
+    // Most windows hold one advert, and then most of the logarithms fall away.
+    if (rounds === 1) presence *= n >= 0 ? general / own : (1 - general) / (1 - own)
+    else moved += HEARD_WEIGHT * presenceRatio(general, own, { isHeard: n >= 0, rounds })
     const weight = at(motion.weight, s)
     if (n < 0 || weight < ENOUGH_WEIGHT) continue
     const distance = at(heard.dbm, n) - at(motion.sum, s) / weight
     const resting = at(model.noise, receiver) * (1 + 1 / weight)
     const walking = resting + MOVED_VARIANCE
     const square = distance * distance
-    moved += (square / resting - square / walking) / 2 - Math.log(walking / resting) / 2
+    moved += (square / resting - square / walking) / 2
+    spread *= walking / resting
   }
-  return moved
+  return moved + HEARD_WEIGHT * Math.log(presence) - Math.log(spread) / 2
 }
 
 function isAsked({ model, heard, masked }: MotionStep, receiver: number): boolean {
@@ -152,8 +162,6 @@ interface Presence {
 
 /** Log of how likely hearing it, or missing it, is of a tag from anywhere, against one that stays. */
 function presenceRatio(general: number, own: number, { isHeard, rounds }: Presence): number {
-  // Most windows hold one advert, and then most of the logarithms fall away.
-  if (rounds === 1) return Math.log(isHeard ? general / own : (1 - general) / (1 - own))
   const missed = rounds * (Math.log1p(-general) - Math.log1p(-own))
   if (!isHeard) return missed
   return Math.log(-Math.expm1(rounds * Math.log1p(-general))) - Math.log(-Math.expm1(rounds * Math.log1p(-own)))

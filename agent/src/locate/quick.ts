@@ -1,5 +1,5 @@
 import type { Evidence } from './emission.ts'
-import { MAX_HEARD } from './heard.ts'
+import { type Heard, MAX_HEARD } from './heard.ts'
 import { CELL, MEDIA, type Table } from './model.ts'
 import { at, clamp, indexAt } from './numbers.ts'
 
@@ -91,7 +91,7 @@ export function emptyQuickHeard(): QuickHeard {
 
 /**
  * What `rowLikelihood` says, from the packed numbers: the same but for rounding and the pieces of the curve. All rows in
- * one loop, so that nothing is made or passed for each.
+ * one loop, so that nothing is made or passed for each, and two at a time: the sums of one alone wait for each other.
  */
 export function quickLikelihoods(table: Table, { rooms, count, logLikelihood }: Rows, evidence: QuickEvidence): void {
   const { heard, offset, heardWeight, receivers: width, curve, quickHeard } = evidence
@@ -100,30 +100,55 @@ export function quickLikelihoods(table: Table, { rooms, count, logLikelihood }: 
   const { trusted, rounds, medium } = heard
   const { variance } = offset
   const { cells, dbm } = quickHeard
-  const db = offset.db - table.shiftDb
-  for (let n = 0; n < trusted; n++) {
-    cells[n] = PACKED * indexAt(heard.receivers, n)
-    dbm[n] = at(heard.dbm, n) - db
-  }
-  for (let c = 0; c < count; c++) {
+  read(quickHeard, heard, offset.db - table.shiftDb)
+  for (let c = 0; c < count; c += 2) {
+    // The last of an odd number goes with itself.
+    const d = Math.min(c + 1, count - 1)
     const row = indexAt(rooms, c)
+    const second = indexAt(rooms, d)
     const base = row * width * PACKED
+    const apart = (second - row) * width * PACKED
     let sum = heardWeight * rounds * at(silence, MEDIA * row + medium)
+    let secondSum = heardWeight * rounds * at(silence, MEDIA * second + medium)
     let z1 = 0
     let z2 = 0
+    let secondZ1 = 0
+    let secondZ2 = 0
     for (let n = 0; n < trusted; n++) {
       const cell = base + indexAt(cells, n)
+      const other = cell + apart
       const distance = at(dbm, n) - (quick[cell] as number)
       const precision = quick[cell + 1] as number
       const scaled = distance * precision
+      const secondDistance = at(dbm, n) - (quick[other] as number)
+      const secondPrecision = quick[other + 1] as number
+      const secondScaled = secondDistance * secondPrecision
       sum += (quick[cell + 2] as number) - 0.5 * distance * scaled
+      secondSum += (quick[other + 2] as number) - 0.5 * secondDistance * secondScaled
       z1 += scaled
       z2 += precision
-      if (curve !== FLAT) sum += heardWeight * onCurve(curve, quick[cell + 3] as number)
+      secondZ1 += secondScaled
+      secondZ2 += secondPrecision
+      if (curve === FLAT) continue
+      sum += heardWeight * onCurve(curve, quick[cell + 3] as number)
+      secondSum += heardWeight * onCurve(curve, quick[other + 3] as number)
     }
-    const spread = 1 + variance * z2
-    logLikelihood[c] = sum + (variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2
+    logLikelihood[c] = sum + forOffset(variance, z1, z2)
+    logLikelihood[d] = secondSum + forOffset(variance, secondZ1, secondZ2)
   }
+}
+
+function read({ cells, dbm }: QuickHeard, heard: Heard, db: number): void {
+  for (let n = 0; n < heard.trusted; n++) {
+    cells[n] = PACKED * indexAt(heard.receivers, n)
+    dbm[n] = at(heard.dbm, n) - db
+  }
+}
+
+/** With the tag's unknown offset integrated out. */
+function forOffset(variance: number, z1: number, z2: number): number {
+  const spread = 1 + variance * z2
+  return (variance * z1 * z1) / (2 * spread) - Math.log(spread) / 2
 }
 
 function onCurve(curve: Curve, place: number): number {
