@@ -22,6 +22,7 @@ import { addRecalls } from './recalls.ts'
 import { addRelease, listReleases } from './release.ts'
 import { addHold, addRetention } from './retention.ts'
 import { runServe } from './serve.ts'
+import { addSeed } from './seed.ts'
 import { addSite } from './site.ts'
 import { addTags } from './tags.ts'
 import { addTransfers } from './transfers.ts'
@@ -50,6 +51,7 @@ function program(): Command {
   addServe(cloud)
   addEnroll(cloud)
   addCaCommands(cloud)
+  addSeed(cloud)
   addSite(cloud)
   addGateways(cloud)
   addQuarantine(cloud)
