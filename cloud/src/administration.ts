@@ -14,6 +14,7 @@ export { discardQuarantine, listQuarantine, type QuarantineEntry, showQuarantine
 export { registeredTags } from './record/registered-tags.ts'
 export { retryQuarantine } from './record/replay.ts'
 export { acceptStore, type ListedStore, listStores } from './record/store-list.ts'
+export { reportDesk } from './reports/report-desk.ts'
 export { compareMaps } from './sites/map-diff.ts'
 export {
   facilityOfGateway,

@@ -9,6 +9,8 @@ import { dropOldHistory } from './history/drop-history.ts'
 import { rollUp } from './history/roll-up.ts'
 import { purgePeople } from './people/erasure.ts'
 import { deriveRounds } from './people/rounds.ts'
+import { scoreRisks } from './reports/risk-job.ts'
+import { watch } from './reports/watch-job.ts'
 import { writeAnchor } from './trust/anchors.ts'
 import { readHead } from './trust/chain.ts'
 import { applyRetention, historyRule } from './trust/retention.ts'
@@ -26,7 +28,15 @@ interface JobParts {
 /** All scheduled work, in the order in which `maintain now` runs it. Times are UTC. */
 export function maintenanceJobs({ clock, audit }: JobParts): readonly Job[] {
   const anchors = audit ? [anchorJob(audit)] : []
-  return [...locationJobs(clock), ...assetJobs(), ...peopleJobs(), ...retentionJobs(clock), ...anchors, ...careJobs()]
+  return [
+    ...locationJobs(clock),
+    ...assetJobs(),
+    ...peopleJobs(),
+    ...watchJobs(),
+    ...retentionJobs(clock),
+    ...anchors,
+    ...careJobs(),
+  ]
 }
 
 const rows = (count: number): JobResult => ({ rows: count })
@@ -88,6 +98,23 @@ function peopleJobs(): Job[] {
             return patients + staff + encounters + old
           }),
         ),
+    },
+  ]
+}
+
+function watchJobs(): Job[] {
+  return [
+    {
+      name: 'alerts',
+      schedule: '* * * * *',
+      budgetMs: 5 * MINUTE_MS,
+      run: async (client, nowMs) => rows(await forEachTenant(client, 'alerts', (org) => watch(client, org, nowMs))),
+    },
+    {
+      name: 'risk',
+      schedule: '40 3 * * *',
+      budgetMs: 10 * MINUTE_MS,
+      run: async (client, nowMs) => rows(await forEachTenant(client, 'risk', (org) => scoreRisks(client, org, nowMs))),
     },
   ]
 }

@@ -11,6 +11,7 @@ import type { PeopleDesk } from './people.ts'
 import type { StoredPosition } from './report/places.ts'
 import { createReport, type Overview } from './report/report.ts'
 import { createTenantReader, findTenant, type Tenant } from './report/tenant.ts'
+import { reportDesk } from './reports/report-desk.ts'
 import { type AlarmBook, createAlarmBook } from './serve/alarms.ts'
 import { type ApiParts, addApi } from './serve/api.ts'
 import { addAssetRoutes } from './serve/asset-routes.ts'
@@ -27,6 +28,7 @@ import { addPages } from './serve/pages.ts'
 import { addPeopleRoutes } from './serve/people-routes.ts'
 import { createRefresh } from './serve/refresh.ts'
 import { addReleases, type ReleaseShelf } from './serve/releases.ts'
+import { addReportRoutes } from './serve/report-routes.ts'
 import { type CertificatePair, createServerCertificate } from './serve/server-certificate.ts'
 import { addSessionRoutes } from './serve/session-routes.ts'
 import { addSiteRoutes } from './serve/site-routes.ts'
@@ -240,6 +242,7 @@ function addAccountRoutes(server: FastifyInstance, { clock, tls, people }: Serve
   addSiteRoutes(server, { callers, desk: siteDesk })
   addFlowRoutes(server, { callers, flows: serviceFlows })
   addHistoryRoutes(server, { callers, desk: createHistoryDesk(clock) })
+  addReportRoutes(server, { callers, desk: reportDesk })
 }
 
 interface GatewayRules {
