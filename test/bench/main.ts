@@ -12,6 +12,7 @@ import { benchCatchUp, benchCatchUpFull } from './catch-up.ts'
 import { benchEpc } from './epc.ts'
 import { type Figure, meetsGoal } from './figure.ts'
 import { benchHistory } from './history.ts'
+import { benchFullImport, benchImport } from './imports.ts'
 import { benchIngest } from './ingest.ts'
 import { benchIsolation } from './isolation.ts'
 import { benchLedgerPath } from './ledger-path.ts'
@@ -24,8 +25,8 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, audit, isolation, history and wards.
-Without a name all but wards, audit, full-store, catch-up, full-catch-up and history, which take many minutes.
+Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, audit, isolation, history, import, full-import (10 million rows) and wards.
+Without a name all but wards, audit, import, full-import, full-store, catch-up, full-catch-up and history, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
 
@@ -50,12 +51,23 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   'catch-up': benchCatchUp,
   'full-catch-up': benchCatchUpFull,
   history: benchHistory,
+  import: benchImport,
+  'full-import': benchFullImport,
 }
 
 /** What follows is the id of a profile. */
 const ONE_PROFILE = 'rfid:'
 
-const ONLY_BY_NAME = new Set(['wards', 'audit', 'full-store', 'catch-up', 'full-catch-up', 'history'])
+const ONLY_BY_NAME = new Set([
+  'wards',
+  'audit',
+  'full-store',
+  'catch-up',
+  'full-catch-up',
+  'history',
+  'import',
+  'full-import',
+])
 
 const words = process.argv.slice(2)
 const unknown = words.filter((word) => word !== '--json' && !(word in PARTS) && !word.startsWith(ONE_PROFILE))

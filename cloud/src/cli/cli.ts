@@ -10,6 +10,7 @@ import { addCaCommands } from './ca.ts'
 import { DOCTOR_EXIT_CODES, runDoctor } from './doctor.ts'
 import { runEnroll } from './enroll.ts'
 import { acceptGatewayStore, addGateway, listGateways, revokeGateways } from './gateways.ts'
+import { addImport } from './import.ts'
 import { addIncidents } from './incidents.ts'
 import { runIngest } from './ingest.ts'
 import { addInit } from './init.ts'
@@ -60,6 +61,7 @@ function program(): Command {
   addRecalls(cloud)
   addTransfers(cloud)
   addTags(cloud)
+  addImport(cloud)
   addWhere(cloud)
   addMaintain(cloud)
   addBackupCommands(cloud)
