@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { softwareVersion } from '../version.ts'
 import { addAccounts, addRoles, addSecurityPolicy } from './accounts.ts'
+import { addAlerts } from './alerts.ts'
 import { addAssets } from './assets.ts'
 import { addAudit } from './audit.ts'
 import { addBackupCommands } from './backup.ts'
@@ -21,6 +22,7 @@ import { addPeople } from './people.ts'
 import { discardEntries, listEntries, retryEntries, showEntry } from './quarantine.ts'
 import { addRecalls } from './recalls.ts'
 import { addRelease, listReleases } from './release.ts'
+import { addReports } from './reports.ts'
 import { addHold, addRetention } from './retention.ts'
 import { runServe } from './serve.ts'
 import { addSeed } from './seed.ts'
@@ -76,6 +78,8 @@ function program(): Command {
   addIncidents(cloud)
   addPeople(cloud)
   addKeys(cloud)
+  addReports(cloud)
+  addAlerts(cloud)
   quitByThrowing(cloud)
   return cloud
 }
