@@ -90,7 +90,7 @@ const SIZES = {
       { rooms: 420, beds: 500, things: 1_200 },
       { rooms: 110, beds: 120, things: 300 },
     ],
-    days: 7,
+    days: 5,
     accounts: 60,
     work: 400,
   },

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import type { Writable } from 'node:stream'
 
 import { BioTrakrError } from '@biotrakr/shared'
 
@@ -48,7 +49,12 @@ const MOST_SAID = 10_000
 /** Starts a program with the access of `database`; the password is in a file that only this user can read. */
 export function startTool(path: string, database: DatabaseOptions, { args, failed }: ToolRun): RunningTool {
   const { folder, environment } = accessOf(database)
-  const child = spawn(path, args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] })
+  // Variables of libpq would win over what the configuration says.
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PG'))
+  const child = spawn(path, args, {
+    env: { ...Object.fromEntries(inherited), ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   let said = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-MOST_SAID)))
   child.stdin?.on('error', () => undefined)
@@ -71,12 +77,20 @@ export async function feed({ child: { stdin } }: RunningTool, source: AsyncItera
   if (!stdin) return
   for await (const part of source) {
     if (!stdin.writable || stdin.write(part)) continue
-    await new Promise<void>((resolve) => {
-      stdin.once('drain', resolve)
-      stdin.once('close', resolve)
-    })
+    await drained(stdin)
   }
   stdin.end()
+}
+
+/** Settles when more is wanted, or nothing more ever will be. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      stream.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    stream.on('drain', settle).on('close', settle)
+  })
 }
 
 function accessOf(database: DatabaseOptions): { folder: string; environment: Record<string, string> } {
