@@ -18,6 +18,7 @@ import { benchIsolation } from './isolation.ts'
 import { benchLedgerPath } from './ledger-path.ts'
 import { benchLocateCost } from './locate-cost.ts'
 import { benchOutbox } from './outbox.ts'
+import { benchReports } from './reports.ts'
 import { benchProfile, benchRfid } from './rfid.ts'
 import { benchFullStore, benchStore } from './store.ts'
 import { benchWards } from './wards.ts'
@@ -25,7 +26,7 @@ import { benchWire } from './wire.ts'
 
 const HELP = `npm run bench -- [--json] [part...]
 
-Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, audit, isolation, history, import, full-import (10 million rows) and wards.
+Parts: wire, outbox, store, full-store, ingest, path, agent, catch-up, full-catch-up, rfid (also of one profile: rfid:ID), ble (also by piece: ble-load, ble-emergency), locate, assets, audit, isolation, history, reports, import, full-import (10 million rows) and wards.
 Without a name all but wards, audit, import, full-import, full-store, catch-up, full-catch-up and history, which take many minutes.
 Prints every figure with the goal the product promises; exit code 1 when a goal is missed.
 `
@@ -51,6 +52,7 @@ const PARTS: Record<string, (say: Say) => Figure[] | Promise<Figure[]>> = {
   'catch-up': benchCatchUp,
   'full-catch-up': benchCatchUpFull,
   history: benchHistory,
+  reports: benchReports,
   import: benchImport,
   'full-import': benchFullImport,
 }

@@ -11,7 +11,7 @@ import { reportGuide } from './guide.ts'
 import { LIMIT_SENSORS, RULE_KINDS, SEVERITIES } from './lists.ts'
 import { scoreRisks } from './risk-job.ts'
 import { parametersOf, type ReportResult, runReport } from './run-report.ts'
-import { createTestWard, type TestWard, type WardScope } from './test-ward.ts'
+import { askedOf, createTestWard, type TestWard, type WardScope } from './test-ward.ts'
 import { watch } from './watch-job.ts'
 import {
   acknowledgeAlert,
@@ -26,26 +26,8 @@ const ASSETS = 50_000
 const HOUR = 3_600_000
 const now = Date.now()
 const time = (hours: number) => new Date(now + hours * HOUR).toISOString()
-const SEVEN = 'a0000000-0000-4000-8000-000000000007'
 
-/** What each report is asked for where names are shared by both organisations, and asset 7 is among the answers. */
-const ASKED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  AS01: { code: 'SN7' },
-  AS03: { text: 'syringe pump 7' },
-  AS06: { facility: 'north', room: 'N1', category: 'c7' },
-  LO01: { asset: 'A-7' },
-  LO02: { asset: 'A-7', from: time(-24), to: time(0) },
-  LO03: { facility: 'north', room: 'N8' },
-  LO04: { asset: 'A-7', at: time(-2.5) },
-  LO05: { facility: 'north', at: time(-2.5) },
-  LO06: { facility: 'north' },
-  // Most days of all that is there would be read from end to end, and rightly so.
-  UT03: { days: '7' },
-  CO05: { recall: 'R-1' },
-  CO06: { facility: 'north', zone: 'cold', from: time(-24), to: time(1) },
-  CO07: { id: SEVEN, from: time(-24), to: time(24) },
-}
-const asked = (report: Report) => ASKED[report.id] ?? {}
+const asked = (report: Report) => askedOf(report.id)
 
 let ward: TestWard
 beforeAll(async () => {
@@ -62,7 +44,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => ward.stop())
 
-const run = (id: string, given: object = ASKED[id] ?? {}, scope?: WardScope): Promise<ReportResult> =>
+const run = (id: string, given: object = askedOf(id), scope?: WardScope): Promise<ReportResult> =>
   ward.as((client) => runReport(client, id, given), scope)
 
 describe('every report', () => {

@@ -20,6 +20,32 @@ export interface WardScope {
   readonly facilities?: string
 }
 
+/**
+ * What a report is asked for: names that are in the first organisation, with asset 7 among the answers.
+ * @param id of the report, for example `AS01`
+ */
+export function askedOf(id: string): Readonly<Record<string, string>> {
+  const before = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString()
+  const day = { from: before(24), to: before(-1) }
+  const asked: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    AS01: { code: 'SN7' },
+    AS03: { text: 'syringe pump 7' },
+    AS06: { facility: 'north', room: 'N1', category: 'c7' },
+    LO01: { asset: 'A-7' },
+    LO02: { asset: 'A-7', ...day },
+    LO03: { facility: 'north', room: 'N8' },
+    LO04: { asset: 'A-7', at: before(2.5) },
+    LO05: { facility: 'north', at: before(2.5) },
+    LO06: { facility: 'north' },
+    CO05: { recall: 'R-1' },
+    CO06: { facility: 'north', zone: 'cold', ...day },
+    CO07: { id: 'a0000000-0000-4000-8000-000000000007', ...day },
+    // Most days of all that is there would be read from end to end, and rightly so.
+    UT03: { days: '7' },
+  }
+  return asked[id] ?? {}
+}
+
 export async function createTestWard(assets: number): Promise<TestWard> {
   const database = await createTestDatabase()
   await database.ownerClient.query(setup(assets))
