@@ -5,7 +5,7 @@ import type { ClientBase } from 'pg'
 
 import { Findings, wrongRows } from './findings.ts'
 import { type HistoryFile, readHistoryFile } from './history-file.ts'
-import { FATE, type HistoryPlan, planHistory } from './history-plan.ts'
+import { FATE, type HistoryPlan, planHistory, readKnown } from './history-plan.ts'
 import { type Database, noteEnded, noteErrors, noteInChain, refuseRepeated } from './jobs.ts'
 import { createLocalTime } from './zone.ts'
 
@@ -74,9 +74,9 @@ export async function importHistory(database: Database, wish: HistoryWish, needs
     return findRunning(client, { file, facilityId, wish })
   })
   const maxGapMs = wish.maxGapMinutes * 60_000
-  const plan = await database.read((client) =>
-    planHistory(client, file, { facilityId, findings, nowMs: needs.nowMs, maxGapMs }),
-  )
+  const known = await database.read((client) => readKnown(client, file, facilityId))
+  // Outside a transaction: ten million rows take longer than one may be idle.
+  const plan = planHistory(file, known, { findings, nowMs: needs.nowMs, maxGapMs })
   const bad = findings.rows.size
   if (bad > 0 && !wish.partial) {
     const refusal = wrongRows(file.name, findings)

@@ -30,7 +30,6 @@ export interface HistoryPlan {
 }
 
 interface PlanOptions {
-  readonly facilityId: number
   readonly findings: Findings
   readonly nowMs: number
   /** A row without a span counts from the row before it, when at most this lies between. */
@@ -41,9 +40,8 @@ const AHEAD_MS = 5 * 60_000
 /** Of one row that stands alone. */
 const LAST_MS = 1_000
 
-/** Looks everything up and decides of every row; the same for the same file, whatever was imported of it already. */
-export async function planHistory(client: ClientBase, file: HistoryFile, options: PlanOptions): Promise<HistoryPlan> {
-  const known = await readKnown(client, file, options.facilityId)
+/** Decides of every row; the same for the same file, whatever was imported of it already. */
+export function planHistory(file: HistoryFile, known: Known, options: PlanOptions): HistoryPlan {
   const order = orderOf(file)
   const fate = new Uint8Array(file.count)
   markBad(file, fate, { ...options, known })
@@ -78,7 +76,12 @@ interface Known {
   readonly rooms: readonly (number | undefined)[]
 }
 
-async function readKnown(client: ClientBase, { subjects, rooms }: HistoryFile, facilityId: number): Promise<Known> {
+/** Looks up all that a file names. */
+export async function readKnown(
+  client: ClientBase,
+  { subjects, rooms }: HistoryFile,
+  facilityId: number,
+): Promise<Known> {
   const map = async <T>(sql: string, values: unknown[]) =>
     new Map((await client.query<{ key: string } & T>(sql, values)).rows.map((row) => [row.key, row]))
   const identities = subjects.flatMap((name) => (name.startsWith('t') ? name.slice(1) : `legacy:${name.slice(1)}`))
