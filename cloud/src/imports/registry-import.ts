@@ -125,19 +125,21 @@ export async function importRegistry(database: Database, wish: RegistryWish, nee
   }
 }
 
-/** Rolls the transaction back. */
-class DryRun extends Error {
+const ROLLED_BACK = { code: 'INPUT_INVALID', next: 'Nothing was changed.' } as const
+
+/** Rolls the transaction back; one of ours, for others are taken for a fault of the database. */
+class DryRun extends BioTrakrError {
   readonly report: RegistryReport
   constructor(report: RegistryReport) {
-    super('nothing was changed')
+    super('This was a dry run', ROLLED_BACK)
     this.report = report
   }
 }
 
-class WrongRows extends Error {
+class WrongRows extends BioTrakrError {
   readonly findings: Findings
   constructor(findings: Findings) {
-    super('some rows are wrong')
+    super('Some rows are wrong', ROLLED_BACK)
     this.findings = findings
   }
 }
