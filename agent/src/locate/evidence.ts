@@ -28,12 +28,12 @@ export const MOST_KEPT = 24
 export function encodeEvidence({ rooms, evidence, masked, resting, offsetDb }: Evident): Uint8Array {
   const [r, o] = [Math.round(100 * resting), Math.round(10 * offsetDb) / 10 + 0]
   const parts: Parts = { v: VERSION, p: [], h: [], m: [], r, o }
-  let left = MAX_BYTES - encoded(parts).length
+  let left = MAX_BYTES - bytesOf(parts)
   /** @returns whether all of them fit */
   const fill = <Item>(list: unknown[], items: readonly Item[], told: (item: Item) => unknown): boolean =>
     items.every((item) => {
       const own = told(item)
-      left -= encoded(own).length + (list.length > 0 ? COMMA : 0)
+      left -= bytesOf(own) + (list.length > 0 ? COMMA : 0)
       if (left >= 0) list.push(own)
       return left >= 0
     })
@@ -45,7 +45,7 @@ export function encodeEvidence({ rooms, evidence, masked, resting, offsetDb }: E
       Math.round(-10 * (nats[1] ?? 0)) / 10 + 0,
     ])
   if (isWhole) fill(parts.m, masked, ({ receiver }) => receiver)
-  return encoded(parts)
+  return UTF8.encode(JSON.stringify(parts))
 }
 
 interface Parts {
@@ -62,7 +62,14 @@ const COMMA = 1
 
 const UTF8 = new TextEncoder()
 
-const encoded = (value: unknown): Uint8Array => UTF8.encode(JSON.stringify(value))
+/** How many bytes it takes as JSON. Most names are plain letters, of one byte each. */
+function bytesOf(value: unknown): number {
+  const text = JSON.stringify(value)
+  for (let n = 0; n < text.length; n++) if (text.charCodeAt(n) > LAST_OF_ONE_BYTE) return UTF8.encode(text).length
+  return text.length
+}
+
+const LAST_OF_ONE_BYTE = 0x7f
 
 /** @returns undefined for bytes that are no evidence of this version */
 export function decodeEvidence(bytes: Uint8Array): KeptEvidence | undefined {
