@@ -8,17 +8,15 @@ import { grantRole, inviteAccount } from './trust/accounts.ts'
 export { badRowsFile } from './imports/bad-rows.ts'
 /** Files in and out: the commands reach them here. */
 export { exportRows } from './imports/export.ts'
-export { type HistoryProgress, type HistoryWish, importHistory } from './imports/history-import.ts'
+export { importHistory } from './imports/history-import.ts'
 export { type ImportJob, listJobs, showJob } from './imports/jobs.ts'
 export { IMPORT_MODES, type ImportMode } from './imports/lists.ts'
 export {
   importRegistry,
-  type Progress,
   REGISTRY_KINDS,
   RefusedFile,
   type RegistryName,
   type RegistryReport,
-  type RegistryWish,
 } from './imports/registry-import.ts'
 
 /** What the other parts do for an import. */

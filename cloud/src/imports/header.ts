@@ -2,7 +2,7 @@ import { type Column, plainName } from './column.ts'
 import { wrongFile } from './findings.ts'
 
 /** Where the value of a column stands. */
-export interface Mapped {
+interface Mapped {
   readonly column: Column
   readonly at: number
 }

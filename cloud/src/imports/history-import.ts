@@ -27,7 +27,7 @@ export interface HistoryWish {
   readonly batch: number
 }
 
-export interface HistoryProgress {
+interface HistoryProgress {
   readonly phase: 'check' | 'write'
   readonly done: number
   readonly of: number

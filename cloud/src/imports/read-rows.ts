@@ -4,7 +4,7 @@ import { type CsvLimits, cellText, openCsv, readCsv } from './csv-read.ts'
 import { type Findings, mask } from './findings.ts'
 import { mapHeader } from './header.ts'
 
-export const REGISTRY_LIMITS: CsvLimits = { maxRows: 200_000, maxBytes: 100 * 1_048_576 }
+const REGISTRY_LIMITS: CsvLimits = { maxRows: 200_000, maxBytes: 100 * 1_048_576 }
 
 interface ReadOptions extends ReadContext {
   readonly columns: readonly Column[]

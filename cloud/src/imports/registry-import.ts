@@ -47,7 +47,7 @@ export interface RegistryWish {
   readonly names: ReadonlyMap<string, string>
 }
 
-export interface Progress {
+interface Progress {
   readonly phase: 'check' | 'write'
   readonly done: number
   readonly of: number
