@@ -98,6 +98,14 @@ describe('people over HTTP', () => {
     ])
     await centre.commit('marlow', { tag: TAG, room: 'R2', atMs: Date.now() + 1_000 })
     expect((await send('GET', `patients/${id}/location`)).body).toMatchObject({ facility: '4-east', room: 'R2' })
+    // The place of the tag is the place of the person: by general rights it is not told.
+    expect((await send('GET', `tags/${TAG}/location`, undefined, '')).body).toMatchObject({
+      room: null,
+      facility: null,
+    })
+    expect((await send('GET', `tags/${TAG}`, undefined, '')).body).toMatchObject({ last_seen: null })
+    expect((await send('GET', `tags/${TAG}/assignments`)).body).toEqual({ items: [] })
+    expect((await send('GET', `tags/${TAG}/location`)).body).toMatchObject({ room: { code: 'R2' } })
     const window = 'from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z'
     for (const what of ['vital-signs', 'stays']) {
       expect(await send('GET', `patients/${id}/${what}?${window}`)).toEqual({ status: 200, body: [] })

@@ -30,7 +30,7 @@ interface RoomRow {
 export interface Overview {
   readonly gateways: readonly { readonly name: GatewayId; readonly facility: string }[]
   readonly rooms: readonly (NamedRoom & { readonly facility: string })[]
-  readonly tags: readonly { readonly identity: TagId; readonly label: string | null }[]
+  readonly tags: readonly { readonly identity: TagId; readonly label: string | null; readonly isOnPerson: boolean }[]
   readonly positions: readonly StoredPosition[]
 }
 
@@ -116,15 +116,17 @@ async function readOverview(client: ClientBase, maxTags: number): Promise<Overvi
     text: `select r.code, r.name, f.code as facility from site.room r join site.facility f on f.id = r.facility_id
       order by r.id`,
   })
-  const tags = await client.query<PositionRow & { label: string | null }>({
+  const tags = await client.query<PositionRow & { label: string | null; isOnPerson: boolean }>({
     name: 'positions',
-    text: `select ${POSITION_COLUMNS}, t.label from ${POSITION_SOURCE} order by t.id limit $1`,
+    text: `select ${POSITION_COLUMNS}, t.label,
+        t.id in (select rtls.tags_of_people()) and rtls.is_on_person(t.id, now()) as "isOnPerson"
+      from ${POSITION_SOURCE} order by t.id limit $1`,
     values: [maxTags],
   })
   return {
     gateways: gateways.rows,
     rooms: rooms.rows,
-    tags: tags.rows.map(({ tag, label }) => ({ identity: tag, label })),
+    tags: tags.rows.map(({ tag, label, isOnPerson }) => ({ identity: tag, label, isOnPerson })),
     positions: tags.rows.map(positionOf).filter((position) => position !== undefined),
   }
 }

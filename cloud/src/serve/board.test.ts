@@ -49,7 +49,7 @@ describe('the board of newest places', () => {
     made.hear(GATEWAY, [fix({ tag: 'ble:c300000000ff' as TagId })], NOW)
     made.hear('gw-b' as GatewayId, [fix({ room: R2 })], NOW)
     made.hear(GATEWAY, [fix({ atMs: NOW + 5_001 })], NOW)
-    expect(made.counters).toEqual({ taken: 0, stale: 0, ahead: 1, unknownTag: 1, unknownRoom: 1 })
+    expect(made.counters).toEqual({ taken: 0, stale: 0, ahead: 1, unknownTag: 1, unknownRoom: 1, onPerson: 0 })
     expect(made.place(TAG)).toBeUndefined()
   })
 
@@ -122,6 +122,24 @@ describe('the board of newest places', () => {
     expect(made.resetVersion()).toBe(made.version())
     expect(made.place(TAG)).toBeUndefined()
     expect([...made.places()]).toEqual([])
+  })
+
+  it('shows no place of a tag while a person wears it, and still knows the tag for its alarms', () => {
+    const made = board()
+    made.hear(GATEWAY, [fix()], NOW)
+    const place = made.place(TAG)?.place
+    made.step()
+    const worn = { ...source, tags: [{ identity: TAG, label: null, isOnPerson: true }], places: place ? [place] : [] }
+    made.replace(worn)
+    made.hear(GATEWAY, [fix({ atMs: NOW + 1_000 })], NOW)
+    made.step()
+    expect(made.resetVersion()).toBe(made.version())
+    expect([...made.places()]).toEqual([])
+    expect(made.knowsTag(TAG)).toBe(true)
+    expect(made.counters).toMatchObject({ onPerson: 1 })
+    made.replace({ ...worn, tags: source.tags, places: [] })
+    made.hear(GATEWAY, [fix({ atMs: NOW + 2_000 })], NOW)
+    expect(made.place(TAG)?.place.room).toBe(R1)
   })
 
   it('counts the tags of a room', () => {

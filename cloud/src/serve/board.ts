@@ -26,7 +26,12 @@ export interface Place {
 export interface BoardSource {
   readonly gateways: readonly { readonly name: GatewayId; readonly facility: string }[]
   readonly rooms: readonly { readonly facility: string; readonly code: RoomId; readonly name: string }[]
-  readonly tags: readonly { readonly identity: TagId; readonly label: string | null }[]
+  readonly tags: readonly {
+    readonly identity: TagId
+    readonly label: string | null
+    /** A person wears it: its alarms are told, where it is is not. */
+    readonly isOnPerson?: boolean
+  }[]
   readonly places: readonly Place[]
 }
 
@@ -39,6 +44,8 @@ export interface HeardCounters {
   ahead: number
   unknownTag: number
   unknownRoom: number
+  /** Of a tag that a person wears. */
+  onPerson: number
 }
 
 export interface Board {
@@ -87,7 +94,7 @@ const CONFIDENCE_STEP = 50
 
 /** Newest place of every tag of one organisation; its size is bounded by the tags that `replace` names. */
 export function createBoard(): Board {
-  const counters: HeardCounters = { taken: 0, stale: 0, ahead: 0, unknownTag: 0, unknownRoom: 0 }
+  const counters: HeardCounters = { taken: 0, stale: 0, ahead: 0, unknownTag: 0, unknownRoom: 0, onPerson: 0 }
   const entries = new Map<TagId, Entry>()
   const changed = new Set<TagId>()
   let facilities: ReadonlyMap<GatewayId, string> = new Map()
@@ -111,7 +118,7 @@ export function createBoard(): Board {
   const knowsRoom = (facility: string, room: RoomId) => known.rooms.has(roomKey(facility, room))
 
   const verdict = (facility: string, fix: Fix, nowMs: number): keyof HeardCounters => {
-    if (!known.tags.has(fix.tag)) return 'unknownTag'
+    if (!known.shown.has(fix.tag)) return known.tags.has(fix.tag) ? 'onPerson' : 'unknownTag'
     if (fix.room !== null && !knowsRoom(facility, fix.room)) return 'unknownRoom'
     if (fix.atMs > nowMs + MAX_AHEAD_MS) return 'ahead'
     const before = entries.get(fix.tag)?.place
@@ -137,10 +144,10 @@ export function createBoard(): Board {
       const next = indexOf(source)
       if (next.names !== known.names) resetVersion = version + 1
       known = next
-      for (const tag of entries.keys()) if (!known.tags.has(tag)) entries.delete(tag)
+      for (const tag of entries.keys()) if (!known.shown.has(tag)) entries.delete(tag)
       for (const place of source.places) {
         const before = entries.get(place.tag)?.place
-        if (!before || isNewer(place, before)) put(place)
+        if (known.shown.has(place.tag) && (!before || isNewer(place, before))) put(place)
       }
     },
     places: () => entries.values(),
@@ -170,18 +177,21 @@ function tell(entry: Entry | undefined, version: number): void {
 
 interface Known {
   readonly tags: ReadonlySet<TagId>
+  /** Of these, the ones that no person wears. */
+  readonly shown: ReadonlySet<TagId>
   readonly rooms: ReadonlySet<string>
-  /** All that a viewer shows besides places, as one text to compare. */
+  /** All that a viewer shows besides places, and whose places it may show, as one text to compare. */
   readonly names: string
 }
 
 function indexOf({ tags, rooms }: BoardSource): Known {
   return {
     tags: new Set(tags.map(({ identity }) => identity)),
+    shown: new Set(tags.filter(({ isOnPerson }) => !isOnPerson).map(({ identity }) => identity)),
     rooms: new Set(rooms.map(({ facility, code }) => roomKey(facility, code))),
     names: JSON.stringify([
       rooms.map(({ facility, code, name }) => [facility, code, name]),
-      tags.map(({ identity, label }) => [identity, label]),
+      tags.map(({ identity, label, isOnPerson }) => [identity, label, isOnPerson === true]),
     ]),
   }
 }

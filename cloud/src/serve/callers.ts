@@ -20,7 +20,8 @@ interface ScopedDatabase {
 /** Runs the database work of a request as whoever sent it, within what the permission reaches. */
 export interface Callers {
   /**
-   * A read of people's data (`person.*`, `care.*`) needs a purpose and goes into the audit chain.
+   * A read of people's data (`person.*`, `care.*`) needs a purpose and goes into the audit chain. So does a read of
+   * locations with a purpose by somebody who may locate people; without one it leaves people's tags out.
    * @throws BioTrakrError NOT_ALLOWED, UNAUTHENTICATED, or INPUT_INVALID without a purpose that is needed
    */
   read<T>(request: FastifyRequest, permission: string, work: (client: ClientBase) => Promise<T>): Promise<T>
@@ -41,6 +42,11 @@ interface CallerParts {
 const PURPOSE_HEADER = 'x-purpose'
 const MAX_PURPOSE = 500
 const PEOPLE = /^(?:person|care)\./
+/** Shows people's tags too, to who may locate people there as well and says why. */
+const ALSO_PEOPLE: Readonly<Record<string, string>> = {
+  'location.read': 'person.locate',
+  'location.history': 'person.history',
+}
 /** The same refusal is noted once in this time. */
 const NOTED_MS = 60_000
 const MAX_NOTED = 10_000
@@ -60,7 +66,11 @@ export function createCallers(database: ScopedDatabase, orgId: number, { identif
       await noteRefusal(request, identity, permission)
       throw notAllowed(permission, facilities !== undefined)
     }
-    return { orgId, facilities, ...actorOf(identity), purpose: purposeOf(request, permission) }
+    const purpose = purposeOf(request, permission)
+    // A purpose opens the rows of people, so it counts only with a right to them.
+    const also = ALSO_PEOPLE[permission]
+    const mayPeople = PEOPLE.test(permission) || (also !== undefined && covers(reachOf(identity, also), facilities))
+    return { orgId, facilities, ...actorOf(identity), purpose: mayPeople ? purpose : undefined }
   }
 
   const noteRefusal = async (request: FastifyRequest, identity: Identity, permission: string): Promise<void> => {
@@ -85,7 +95,7 @@ export function createCallers(database: ScopedDatabase, orgId: number, { identif
     },
     read: async (request, permission, work) => {
       const scope = await scopeOf(request, permission)
-      if (!PEOPLE.test(permission)) return database.read(scope, work)
+      if (scope.purpose === undefined) return database.read(scope, work)
       return database.write(scope, async (client) => {
         const sinceMs = clock.monoMs()
         const result = await work(client)
@@ -112,6 +122,11 @@ async function noteAccess(client: ClientBase, { request, permission, durationMs 
     JSON.stringify({ query: request.query }),
     Math.round(durationMs),
   ])
+}
+
+function covers(reach: Scope['facilities'] | undefined, facilities: Scope['facilities']): boolean {
+  if (reach === undefined || reach === 'all') return reach === 'all'
+  return facilities !== 'all' && facilities.every((facility) => reach.includes(facility))
 }
 
 function actorOf(identity: Identity): { readonly actor: string; readonly userId?: string } {

@@ -35,8 +35,10 @@ const DEFINERS = [
   'rtls.asset_history',
   'rtls.begin_import',
   'rtls.import_fixes',
+  'rtls.is_on_person',
   'rtls.mark_assignment',
   'rtls.tag_history',
+  'rtls.tags_of_people',
   'rtls.where_at',
   'telemetry.drop_history',
 ]
