@@ -169,6 +169,7 @@ describe('biotrakr-cloud init', () => {
       ['backup', 'backup'],
       ['restore-drill', 'restore-drill'],
       ['admin', 'publish'],
+      ['admin', 'seed'],
     ] as const) {
       const config = readFileSync(written('config', `${file}.yaml`), 'utf8')
       const named = [...config.matchAll(/\/run\/secrets\/([\w-]+)/g)].map(([, name]) => name)
@@ -185,7 +186,17 @@ describe('biotrakr-cloud init', () => {
   })
 
   it('writes configurations that the processes take', async () => {
-    for (const name of ['ingest', 'serve', 'enroll', 'migrate', 'publish', 'maintain', 'backup', 'restore-drill']) {
+    for (const name of [
+      'ingest',
+      'serve',
+      'enroll',
+      'migrate',
+      'publish',
+      'maintain',
+      'backup',
+      'restore-drill',
+      'seed',
+    ]) {
       const { args, env } = nodeProgram('cloud', ['migrate', 'status', '--config', written('config', `${name}.yaml`)])
       const { text: said } = await run(process.execPath, args, env)
       // Read whole, it goes on to the secrets, which lie elsewhere here.

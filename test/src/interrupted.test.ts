@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import { createTestDatabase, type TestDatabase } from '@biotrakr/cloud/test-data
 import { nodeProgram, productRoot } from '@biotrakr/embedded'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { itNeeding } from './needs.ts'
+import { hasPostgresTools, itNeeding } from './needs.ts'
 
 const FIXES = 300_000
 
@@ -68,8 +68,6 @@ async function killWhen(words: readonly string[], seen: () => boolean | Promise<
   expect(await ended).toBe('SIGKILL')
 }
 
-const hasTools = spawnSync('pg_dump', ['--version']).status === 0
-
 describe('a command that is killed in the middle', () => {
   it('of migrations leaves each whole or absent, and the next one goes on', async () => {
     const config = configOf('owner')
@@ -90,7 +88,7 @@ describe('a command that is killed in the middle', () => {
     expect(await run(['migrate', 'verify', '--config', config])).toMatchObject({ code: 0 })
   }, 120_000)
 
-  itNeeding(hasTools, 'pg_dump')(
+  itNeeding(hasPostgresTools, 'pg_dump')(
     'of a backup leaves nothing that is taken for one, and the next one clears up',
     async () => {
       const owner = database.ownerClient

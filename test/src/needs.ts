@@ -13,6 +13,8 @@ export const hasMosquitto = isProgram('mosquitto', [...programFolders, '/usr/sbi
 export const hasSocat = isProgram('socat', programFolders)
 export const hasTmux = isProgram('tmux', programFolders)
 export const hasPython = isProgram('python3', programFolders)
+/** Debian keeps them by version, with a name in the path of programs for each. */
+export const hasPostgresTools = isProgram('pg_dump', programFolders)
 export const hasSystemdNotify = isProgram('systemd-notify', programFolders)
 export const hasSystemdAnalyze = isProgram('systemd-analyze', programFolders)
 

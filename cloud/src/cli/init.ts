@@ -127,6 +127,7 @@ function writeBroker(at: At): void {
   }
 }
 
+const KEYS = { masterKeyFile: '/run/secrets/master-key' }
 const AUDIT = { anchorFolder: '/var/lib/biotrakr-anchors', keyFile: '/run/secrets/audit-key' }
 
 const database = (user: string, secret: string) => ({
@@ -160,7 +161,7 @@ function configs(org: string): Readonly<Record<string, object>> {
         sitesFolder: '/etc/biotrakr/sites',
         releasesFolder: '/etc/biotrakr-releases',
       },
-      keys: { masterKeyFile: '/run/secrets/master-key' },
+      keys: KEYS,
     },
     publish: {
       database: database('bt_api', 'bt_api'),
@@ -194,6 +195,8 @@ function upkeepConfigs(): Readonly<Record<string, object>> {
     backup: { database: database('bt_backup', 'bt_backup'), backup },
     // It makes databases, which the one that writes backups may not.
     'restore-drill': { database: database('postgres', 'postgres'), backup },
+    // For a demonstration: fills an empty database.
+    seed: { database: database('postgres', 'postgres'), keys: KEYS },
   }
 }
 

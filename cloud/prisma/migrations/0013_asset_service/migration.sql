@@ -628,28 +628,33 @@ create view asset.tco with (security_invoker = true, security_barrier = true) as
   where a.deleted_at is null;
 
 -- What falls due, one row each: of certificates the newest of its kind.
+-- Every name and type is written out, so that a restored view has the same definition.
 create view asset.compliance_due with (security_invoker = true, security_barrier = true) as
   select a.org_id, d.what, a.id as asset_id, a.facility_id, a.asset_tag, a.name, d.detail, d.due_on
   from asset.asset a
   join (
-    select org_id, asset_id, 'certificate' as what, kind as detail, valid_until as due_on
+    select org_id, asset_id, 'certificate'::text as what, kind as detail, valid_until as due_on
       from asset.certification c
       where state = 'valid' and not exists (select from asset.certification n where n.org_id = c.org_id
         and n.asset_id = c.asset_id and n.kind = c.kind and n.state = 'valid'
         and (n.valid_until, n.id) > (c.valid_until, c.id))
     union all
-    select org_id, asset_id, 'inspection', kind, due_on from asset.inspection where done_on is null
+    select org_id, asset_id, 'inspection'::text as what, kind as detail, due_on from asset.inspection where done_on is null
     union all
-    select org_id, asset_id, 'calibration', '', next_calibration_on
+    select org_id, asset_id, 'calibration'::text as what, ''::text as detail, next_calibration_on as due_on
       from asset.asset_regulatory where calibration_required and next_calibration_on is not null
     union all
-    select org_id, asset_id, 'maintenance', strategy, next_pm_on from asset.asset_service where next_pm_on is not null
+    select org_id, asset_id, 'maintenance'::text as what, strategy as detail, next_pm_on as due_on
+      from asset.asset_service where next_pm_on is not null
     union all
-    select org_id, asset_id, 'warranty', '', warranty_until from asset.asset_service where warranty_until is not null
+    select org_id, asset_id, 'warranty'::text as what, ''::text as detail, warranty_until as due_on
+      from asset.asset_service where warranty_until is not null
   ) as d on d.org_id = a.org_id and d.asset_id = a.id
   where a.deleted_at is null and a.status not in ('retired', 'disposed')
   union all
-  select org_id, 'contract', null, null, null, null, kind || ' ' || number, to_on from asset.contract;
+  select org_id, 'contract'::text as what, null::uuid as asset_id, null::integer as facility_id, null::text as asset_tag,
+    null::text as name, kind || ' ' || number as detail, to_on as due_on
+  from asset.contract;
 
 -- Everything about an asset but its money. The sections' own versions are 0 where nobody has written them yet.
 create view asset.asset_full with (security_invoker = true, security_barrier = true) as
