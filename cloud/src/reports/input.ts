@@ -43,6 +43,4 @@ export const instant = z.iso
   .datetime({ offset: true, error: 'must be a time with its zone, such as 2026-03-01T08:00:00Z' })
   .transform((text) => new Date(text))
 
-export const reason = z.string().trim().min(1).max(500)
-
 export const uuid = z.uuid({ error: 'must be an id (UUID)' })

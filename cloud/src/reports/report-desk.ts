@@ -24,4 +24,3 @@ export const reportDesk = {
   listAlertRules,
   acknowledgeAlert,
 }
-export type ReportDesk = typeof reportDesk

@@ -40,8 +40,6 @@ export function askedOf(id: string): Readonly<Record<string, string>> {
     CO05: { recall: 'R-1' },
     CO06: { facility: 'north', zone: 'cold', ...day },
     CO07: { id: 'a0000000-0000-4000-8000-000000000007', ...day },
-    // Most days of all that is there would be read from end to end, and rightly so.
-    UT03: { days: '7' },
   }
   return asked[id] ?? {}
 }
