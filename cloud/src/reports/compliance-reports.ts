@@ -107,8 +107,7 @@ order by case m.state when 'suspect' then 0 when 'confirmed' then 1 else 2 end, 
   cross join lateral (
     select s.tag_id, s.t, s.milli from rtls.sensor_history s
     where s.room_id = u.room_id and s.kind = u.kind and s.t >= {from} and s.t < {to} offset 0) h
-  where not exists (select from rtls.tag_assignment p where p.org_id = u.org_id and p.tag_id = h.tag_id
-    and p.asset_id is null and p.from_t <= h.t and coalesce(p.to_t, 'infinity') > h.t)
+  where h.tag_id not in (select rtls.tags_of_people()) or not rtls.is_on_person(h.tag_id, h.t)
   window w as (partition by u.id, h.tag_id order by h.t)
 ), counted as (
   select *, count(*) filter (where beyond is not true) over (partition by id, tag_id order by t) as part from reading

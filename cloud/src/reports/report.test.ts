@@ -221,6 +221,21 @@ describe('alerts', () => {
     ])
   })
 
+  it('of a sensor say nothing of the time in which a patient wore it', async () => {
+    const owner = ward.database.ownerClient
+    // As a superuser of this test, past the keys and the consent of a patient.
+    await owner.query(
+      `begin; set local session_replication_role = replica;
+       insert into rtls.tag_assignment (id, org_id, tag_id, patient_id, from_t)
+         select gen_random_uuid(), 1, id, gen_random_uuid(), now() - interval '1 day' from rtls.tag
+         where identity = 'ble:d30000000001';
+       commit`,
+    )
+    expect((await run('CO06')).rows).toEqual([])
+    await owner.query('delete from rtls.tag_assignment where patient_id is not null')
+    expect((await run('CO06')).rows).toHaveLength(1)
+  })
+
   it('of what is missing end when it is heard again, or when the rule ends', async () => {
     const missing = async () => (await run('AL01', {})).rows.filter(({ kind }) => kind === 'missing')
     // Of this category those whose number leaves 7 by 500: every fifth such is in it.
