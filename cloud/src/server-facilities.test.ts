@@ -84,6 +84,14 @@ describe('facilities over HTTP', () => {
     expect(codes).toEqual(['R1', 'R2', 'HALL', 'YARD', 'OFFICE'])
   })
 
+  it('are not changed by a page of another site', async () => {
+    const path = `${centre.server.url}/api/v1/facilities/main/rooms`
+    const send = (site: string) => fetch(path, { method: 'POST', headers: { 'sec-fetch-site': site } })
+    for (const site of ['cross-site', 'same-site']) expect((await send(site)).status).toBe(421)
+    expect((await send('same-origin')).status).not.toBe(421)
+    expect((await fetch(path, { headers: { 'sec-fetch-site': 'cross-site' } })).status).toBe(200)
+  })
+
   it('are not found where there is none, of another organisation least of all', async () => {
     for (const path of [
       '/nowhere',

@@ -84,7 +84,7 @@ export function createGuard({ host, token, gatewayToken, isTls = false }: GuardO
 
   const check = (isKnown: IsKnown) => async (request: FastifyRequest, reply: FastifyReply) => {
     stamp(reply)
-    if (!isOurName(request)) return sendProblem(reply, 'misdirected')
+    if (!isOurName(request) || isFromElsewhere(request)) return sendProblem(reply, 'misdirected')
     const route = request.routeOptions.url ?? ''
     if (OPEN.includes(route) || OWN_CHECK.includes(route) || (await isKnown(request))) return undefined
     const wantsPage = request.method === 'GET' && request.routeOptions.url === '/'
@@ -107,6 +107,18 @@ export function createGuard({ host, token, gatewayToken, isTls = false }: GuardO
       return `${COOKIE}=${session}; Path=/; Max-Age=${COOKIE_SECONDS}; HttpOnly; SameSite=Strict${isTls ? '; Secure' : ''}`
     },
   }
+}
+
+const READING = new Set(['GET', 'HEAD'])
+const OWN_PAGE = new Set(['same-origin', 'none'])
+
+/**
+ * A change that a page of another site asks for through somebody's browser, which says so (Fetch Metadata, W3C). Where no
+ * token is needed there is no cookie that the browser could keep back.
+ */
+function isFromElsewhere({ method, headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  return typeof site === 'string' && !READING.has(method) && !OWN_PAGE.has(site)
 }
 
 function bearerOf(request: FastifyRequest): string | undefined {
