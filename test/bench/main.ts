@@ -67,6 +67,7 @@ const ONLY_BY_NAME = new Set([
   'catch-up',
   'full-catch-up',
   'history',
+  'reports',
   'import',
   'full-import',
 ])
