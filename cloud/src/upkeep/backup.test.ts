@@ -95,12 +95,22 @@ describe('the file of a backup', () => {
   })
 })
 
-const editions: readonly { edition: string; server: string | undefined }[] = [
-  { edition: 'plain PostgreSQL', server: undefined },
-  ...(apache === undefined ? [] : [{ edition: 'TimescaleDB, Apache edition', server: apache }]),
+interface Edition {
+  readonly edition: string
+  readonly server: string | undefined
+  /** Of pg_dump and pg_restore as new as the server. */
+  readonly toolFolder: string | undefined
+}
+
+const apacheTools = process.env['BIOTRAKR_TEST_APACHE_TOOLS']
+const editions: readonly Edition[] = [
+  { edition: 'plain PostgreSQL', server: undefined, toolFolder: undefined },
+  ...(apache === undefined || apacheTools === undefined
+    ? []
+    : [{ edition: 'TimescaleDB, Apache edition', server: apache, toolFolder: apacheTools }]),
 ]
 
-describe.skipIf(isMissing).each(editions)(`a backup of $edition${why}`, ({ server }) => {
+describe.skipIf(isMissing).each(editions)(`a backup of $edition${why}`, ({ server, toolFolder }) => {
   let database: TestDatabase
   let owner: Client
   let options: BackupOptions
@@ -114,6 +124,7 @@ describe.skipIf(isMissing).each(editions)(`a backup of $edition${why}`, ({ serve
       key: KEY,
       keepDays: 30,
       keepMonths: 13,
+      toolFolder,
       clock: { wallMs: () => Date.now() },
     }
     await owner.query(`
@@ -132,7 +143,7 @@ describe.skipIf(isMissing).each(editions)(`a backup of $edition${why}`, ({ serve
   it('comes back equal in rows, contents and rights in a scratch database, which is gone afterwards', async () => {
     const made = await makeBackup(options)
     expect(readFileSync(made.file).includes('secret-hospital')).toBe(false)
-    const drill = { file: made.file, key: KEY, database: database.options('owner') }
+    const drill = { file: made.file, key: KEY, database: database.options('owner'), toolFolder }
     const restored = await drillRestore(drill, 'drill_one')
     expect(restored.differences).toEqual([])
     expect(restored.rows).toBeGreaterThan(5_000)
@@ -142,13 +153,13 @@ describe.skipIf(isMissing).each(editions)(`a backup of $edition${why}`, ({ serve
   it('shows what differs when the database it is compared with is another', async () => {
     const made = await makeBackup(options)
     const target = { ...database.options('owner'), database: `target_${process.pid}` }
-    const first = await restoreBackup({ file: made.file, key: KEY, database: target })
+    const first = await restoreBackup({ file: made.file, key: KEY, database: target, toolFolder })
     expect(first.differences).toEqual([])
     const client = await connectClient({ ...target, user: database.options('owner').user })
     const { rows } = await client.query('select count(*)::int as n from telemetry.location_history')
     expect(rows).toEqual([{ n: 5_000 }])
     await client.end()
-    await expect(restoreBackup({ file: made.file, key: KEY, database: target })).rejects.toMatchObject({
+    await expect(restoreBackup({ file: made.file, key: KEY, database: target, toolFolder })).rejects.toMatchObject({
       code: 'RESTORE_FAILED',
       message: expect.stringContaining('not empty'),
     })
