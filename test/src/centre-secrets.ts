@@ -37,14 +37,11 @@ function secretsOf(folder: string): { name: string; secret: string }[] {
   )
   const keys = readdirSync(join(folder, 'deploy/local'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.key'))
-    // The line of a key that no other key shares.
-    .map((name) => ({
-      name,
-      secret:
-        readFileSync(join(folder, 'deploy/local', name), 'utf8')
-          .split('\n')
-          .at(-3) ?? '',
-    }))
+    .map((name) => {
+      const lines = readFileSync(join(folder, 'deploy/local', name), 'utf8').split('\n')
+      // Of a key in PEM the line that no other key shares; the key of backups is one line.
+      return { name, secret: lines.at(-3) ?? lines[0] ?? '' }
+    })
   const all = [...plain, ...keys]
   if (all.length < 12 || all.some(({ secret }) => secret.length < 16)) throw new Error('secrets are missing')
   return all
