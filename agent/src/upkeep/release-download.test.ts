@@ -50,14 +50,18 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof BioTrakrError ? error.code : String(error)
 }
 
-/** Gives what is asked for, as the centre does, but hangs up after so many bytes. */
+/** Gives what is asked for, as the centre does, but hangs up after so many bytes, once some of them are in the file. */
 function cutAfter(bytes: number) {
   return (request: IncomingMessage, response: ServerResponse) => {
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
     const rest = content.subarray(from)
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': rest.length })
     if (rest.length <= bytes) response.end(rest)
-    else response.write(rest.subarray(0, bytes), () => response.destroy())
+    else response.write(rest.subarray(0, bytes), hangUp)
+    function hangUp(): void {
+      if (existsSync(file) && statSync(file).size > from) response.destroy()
+      else setTimeout(hangUp, 5)
+    }
   }
 }
 
