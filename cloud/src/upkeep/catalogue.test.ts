@@ -1,13 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { connectClient, createPool } from './connection.ts'
-import { findMigrations } from './migrations.ts'
 import { refuseUnsafeRole } from './privileges.ts'
 import { createTestDatabase, type TestDatabase } from './test-database.ts'
+import { prismaColumns } from './test-prisma-columns.ts'
 
 const SCHEMAS = ['iam', 'site', 'asset', 'rtls', 'care', 'audit', 'telemetry']
 /** What a person may take away again; everything else ends by a state or a date. */
@@ -221,40 +218,6 @@ describe('the catalogue of the migrated database', () => {
     expect(prismaColumns().sort()).toEqual(stored.map(String).sort())
   })
 })
-
-const TYPES: Readonly<Record<string, string>> = {
-  Int: 'int4',
-  BigInt: 'int8',
-  String: 'text',
-  Boolean: 'bool',
-  DateTime: 'timestamptz',
-  Bytes: 'bytea',
-  Float: 'float8',
-  Json: 'jsonb',
-  '@db.SmallInt': 'int2',
-  '@db.Real': 'float4',
-  '@db.Uuid': 'uuid',
-  '@db.Date': 'date',
-  '@db.Inet': 'inet',
-}
-
-function prismaColumns(): string[] {
-  const folder = dirname(findMigrations())
-  const files = readdirSync(folder).filter((name) => name.endsWith('.prisma'))
-  const schema = files.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
-  return [...schema.matchAll(/^model \w+ \{\n([\s\S]*?)^\}/gm)].flatMap(([, body = '']) => {
-    const table = `${/@@schema\("(\w+)"\)/.exec(body)?.[1]}.${/@@map\("(\w+)"\)/.exec(body)?.[1]}`
-    return [...body.matchAll(/^ {2}(\w+) +(\w+)(\?|\[\]|)(?: +(.*))?$/gm)].flatMap(
-      ([, field, type = '', suffix, rest = '']) => {
-        if (!TYPES[type]) return []
-        const name = /@map\("(\w+)"\)/.exec(rest)?.[1] ?? field
-        const stored = `${suffix === '[]' ? '_' : ''}${TYPES[/@db\.(?:SmallInt|Real|Uuid|Date|Inet)/.exec(rest)?.[0] ?? type]}`
-        const isOptional = suffix === '?' ? '?' : ''
-        return [`${table}.${name} ${stored}${isOptional}${rest.includes('@default(') ? ' default' : ''}`]
-      },
-    )
-  })
-}
 
 describe('tenancy', () => {
   const sees = [
